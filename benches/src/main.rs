@@ -1,0 +1,42 @@
+//! Runs one operation as often as it is told, for `benches/run` to count the instructions of.
+//!
+//! `afunix-benches OPERATION COUNT`; without arguments it lists the operations.
+
+mod by_hand;
+mod ours;
+
+/// Does it once for each turn; set-up and tear-down happen outside the loop.
+type Operation = fn(u64);
+
+/// The operation, how it is done with the crate, how by hand on libc, and the ceiling for ours.
+const TABLE: &[(&str, Operation, Operation, u32)] = &[
+    ("pathname-by-value", ours::pathname_by_value, by_hand::pathname, 80),
+    ("pathname-in-place", ours::pathname_in_place, by_hand::pathname, 65),
+    ("abstract-name", ours::abstract_name, by_hand::abstract_name, 60),
+    ("reply-in-place", ours::reply_in_place, by_hand::reply, 40),
+    ("ping-pong-64", ours::ping_pong, by_hand::ping_pong, 42),
+];
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let (Some(wanted), Some(count)) = (args.next(), args.next()) else {
+        for (name, _, _, ceiling) in TABLE {
+            println!("{name} {ceiling}");
+        }
+        return;
+    };
+    let count = count.parse().expect("COUNT is a number");
+    let (side, wanted) = wanted.split_once('/').expect("OPERATION is ours/NAME or libc/NAME");
+    let (_, ours, by_hand, _) =
+        TABLE.iter().find(|(name, ..)| *name == wanted).expect("an operation of the list");
+    match side {
+        "ours" => ours(count),
+        "libc" => by_hand(count),
+        _ => panic!("{side} is neither ours nor libc"),
+    }
+}
+
+/// 40 bytes, as long as many real ones.
+const PATH: &[u8; 40] = b"/run/user/1000/service-name/control.sock";
+/// 20 bytes.
+const NAME: &[u8; 20] = b"service-name-control";

@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![deny(
+    missing_docs,
+    unsafe_code,
+    clippy::arithmetic_side_effects,
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+// Tests may fail, and say so by panicking.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+#![doc(test(attr(deny(warnings))))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("afunix speaks to the Linux kernel directly and works on Linux only");
+
+#[cfg(test)]
+extern crate std;
+
+mod addr;
+mod error;
+mod socket;
+mod sys;
+mod wire;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+#[doc = include_str!("kernel.md")]
+pub mod kernel {}
+
+pub use addr::{ABSTRACT_NAME_MAX, AddrKind, AddrText, SUN_PATH_LEN, UnixAddr};
+pub use error::{AddrError, AdoptError, DecodeError, ListenError, WrongSocket};
+pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub use rustix::io::{Errno, IoSlice, IoSliceMut};
+pub use rustix::net::Shutdown;
+pub use socket::{
+    Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
+};

@@ -1,0 +1,140 @@
+//! New sockets: opened, named, connected; and what a failure leaves behind, which is nothing.
+
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{lstat, unlink};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
+
+use crate::addr::UnixAddr;
+use crate::error::{AdoptError, WrongSocket};
+use crate::sys::fd::borrow;
+use crate::sys::socket::{Kind, getsockname, socket};
+use crate::sys::sockopt;
+use crate::wire::addr::AF_UNIX;
+
+/// Binds, but not to [`UnixAddr::UNNAMED`], by which the kernel would understand autobind.
+#[inline]
+pub(super) fn bind(fd: BorrowedFd<'_>, addr: &UnixAddr) -> Result<(), Errno> {
+    if addr.is_unnamed() {
+        return Err(Errno::INVAL);
+    }
+    net::bind(fd, addr)
+}
+
+#[inline]
+pub(super) fn pair(kind: SocketType) -> Result<(OwnedFd, OwnedFd), Errno> {
+    net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
+}
+
+#[inline]
+pub(super) fn bound(kind: Kind, addr: &UnixAddr) -> Result<OwnedFd, Errno> {
+    let fd = socket(kind)?;
+    bind(borrow(&fd), addr)?;
+    Ok(fd)
+}
+
+#[inline]
+pub(super) fn autobound(kind: Kind) -> Result<(OwnedFd, UnixAddr), Errno> {
+    let fd = socket(kind)?;
+    net::bind(borrow(&fd), &UnixAddr::UNNAMED)?;
+    let mut name = UnixAddr::UNNAMED;
+    getsockname(borrow(&fd), &mut name)?;
+    Ok((fd, name))
+}
+
+#[inline]
+pub(super) fn connected(kind: Kind, to: &UnixAddr) -> Result<OwnedFd, Errno> {
+    let fd = socket(kind)?;
+    net::connect(borrow(&fd), to)?;
+    Ok(fd)
+}
+
+/// Binds to `from` and connects to `to`; where the second fails, the first is undone.
+pub(super) fn connected_from(kind: Kind, from: &UnixAddr, to: &UnixAddr) -> Result<OwnedFd, Errno> {
+    let fd = bound(kind, from)?;
+    // Before the wait for the peer: what stands at the path now is what `bind` made.
+    let file = FileId::at(from);
+    match net::connect(borrow(&fd), to) {
+        Ok(()) => Ok(fd),
+        Err(error) => {
+            remove_file(from, file);
+            Err(error)
+        }
+    }
+}
+
+/// Binds and listens; where the second fails, which only a shortage of memory or a seccomp filter
+/// brings about, the first is undone.
+#[inline]
+pub(super) fn listening(kind: Kind, addr: &UnixAddr, backlog: i32) -> Result<OwnedFd, Errno> {
+    let fd = bound(kind, addr)?;
+    match net::listen(borrow(&fd), backlog) {
+        Ok(()) => Ok(fd),
+        Err(error) => {
+            remove_file(addr, FileId::at(addr));
+            Err(error)
+        }
+    }
+}
+
+#[inline]
+pub(super) fn autobound_listening(kind: Kind) -> Result<(OwnedFd, UnixAddr), Errno> {
+    let (fd, name) = autobound(kind)?;
+    net::listen(borrow(&fd), BACKLOG_MAX)?;
+    Ok((fd, name))
+}
+
+/// As many pending connections as `net.core.somaxconn` allows: what std asks for on Linux.
+pub(super) const BACKLOG_MAX: i32 = -1;
+
+/// Takes a descriptor for the kind of socket that it really is, or gives it back.
+pub(super) fn adopt(fd: OwnedFd, kind: Kind, listens: bool) -> Result<OwnedFd, AdoptError> {
+    match check(borrow(&fd), kind, listens) {
+        Ok(()) => Ok(fd),
+        Err(reason) => Err(AdoptError::new(reason, fd)),
+    }
+}
+
+fn check(fd: BorrowedFd<'_>, kind: Kind, listens: bool) -> Result<(), WrongSocket> {
+    let found = sockopt::domain(fd).map_err(WrongSocket::Errno)?;
+    if found != i32::from(AF_UNIX) {
+        return Err(WrongSocket::Domain { found });
+    }
+    let (wanted, found) = (kind.number(), sockopt::kind(fd).map_err(WrongSocket::Errno)?);
+    if found != wanted {
+        return Err(WrongSocket::Type { wanted, found });
+    }
+    match (listens, sockopt::listens(fd).map_err(WrongSocket::Errno)?) {
+        (true, false) => Err(WrongSocket::NotListening),
+        (false, true) => Err(WrongSocket::Listening),
+        _ => Ok(()),
+    }
+}
+
+/// Which file it is, as long as something keeps its inode from being used again.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct FileId {
+    dev: u64,
+    ino: u64,
+}
+
+impl FileId {
+    fn at(addr: &UnixAddr) -> Option<Self> {
+        let stat = lstat(addr.as_pathname_cstr()?).ok()?;
+        // Their widths differ from one architecture to the next.
+        #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+        Some(Self { dev: u64::from(stat.st_dev), ino: u64::from(stat.st_ino) })
+    }
+}
+
+/// Removes the socket file that a failed call made. The socket, still open, pins the inode; so a
+/// file that is another one by now is left alone.
+#[cold]
+fn remove_file(addr: &UnixAddr, made: Option<FileId>) {
+    if let Some(path) = addr.as_pathname_cstr() {
+        if made.is_some() && FileId::at(addr) == made {
+            // The error to report is the one that led here.
+            let _ = unlink(path);
+        }
+    }
+}

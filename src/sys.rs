@@ -1,0 +1,27 @@
+//! The one place where `unsafe` is allowed.
+//!
+//! - [`syscall`]: how a system call is made on each architecture. Nothing else holds assembly.
+//! - [`fd`]: how a number becomes a descriptor that somebody owns. Nothing else may.
+//! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
+//! - [`socket`], [`sockopt`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form there
+//!   keeps a panic reachable, behind safe functions.
+//!
+//! The rules: one operation a block; a `SAFETY:` that answers each precondition of that operation;
+//! and what the kernel is relied on for stands in `kernel.md`, with a test.
+#![allow(unsafe_code)]
+#![deny(
+    clippy::missing_safety_doc,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::undocumented_unsafe_blocks,
+    unsafe_op_in_unsafe_fn
+)]
+
+pub(crate) mod addr;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
+pub(crate) mod clock;
+pub(crate) mod data;
+pub(crate) mod fd;
+pub(crate) mod msg;
+pub(crate) mod socket;
+pub(crate) mod sockopt;
+mod syscall;

@@ -1,0 +1,91 @@
+//! Sending and receiving data without a header: the calls that are made most often.
+//!
+//! rustix has them too, free of panics; made here they are a few instructions shorter.
+
+use core::ptr::null;
+
+use linux_raw_sys::{general, net};
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+
+use super::addr::UnixAddr;
+use super::socket::fill;
+use super::syscall::{fd_arg, int_arg, len_arg, ptr_arg, socket_call, syscall};
+
+const NOSIGNAL: i32 = net::MSG_NOSIGNAL.cast_signed();
+const TRUNC: i32 = net::MSG_TRUNC.cast_signed();
+
+/// Reads at most `buf.len()` bytes and gives how many.
+#[inline]
+pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    let (pointer, len) = (ptr_arg(buf.as_mut_ptr()), len_arg(buf.len()));
+    // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed for the call.
+    unsafe { syscall!(general::__NR_read; fd_arg(fd), pointer, len) }
+}
+
+/// Sends to the peer, `MSG_NOSIGNAL` set, and gives how many bytes went.
+#[inline]
+pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> Result<usize, Errno> {
+    let (pointer, len) = (ptr_arg(buf.as_ptr()), len_arg(buf.len()));
+    let no_addr = ptr_arg::<u8>(null());
+    // SAFETY: the kernel reads `buf.len()` bytes of `buf`, borrowed for the call; there is no
+    // address to read.
+    unsafe {
+        socket_call!(
+            __NR_sendto, SYS_SENDTO;
+            fd_arg(fd), pointer, len, int_arg(NOSIGNAL), no_addr, len_arg(0)
+        )
+    }
+}
+
+/// Sends to an address, `MSG_NOSIGNAL` set, and gives how many bytes went.
+#[inline]
+pub(crate) fn sendto(fd: BorrowedFd<'_>, buf: &[u8], to: &UnixAddr) -> Result<usize, Errno> {
+    let (pointer, len) = (ptr_arg(buf.as_ptr()), len_arg(buf.len()));
+    let (addr, addr_len) = (ptr_arg(to.raw().as_ptr()), len_arg(to.addr_len()));
+    // SAFETY: the kernel reads `buf.len()` bytes of `buf` and `addr_len` bytes of `to`, both
+    // borrowed for the call and at least as long.
+    unsafe {
+        socket_call!(
+            __NR_sendto, SYS_SENDTO;
+            fd_arg(fd), pointer, len, int_arg(NOSIGNAL), addr, addr_len
+        )
+    }
+}
+
+/// Receives a message and gives its true size, of which `buf` holds as much as fits.
+#[inline]
+pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    let (pointer, len) = (ptr_arg(buf.as_mut_ptr()), len_arg(buf.len()));
+    let no_addr = ptr_arg::<u8>(null());
+    // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed for the call; there
+    // is no place for an address.
+    unsafe {
+        socket_call!(
+            __NR_recvfrom, SYS_RECVFROM;
+            fd_arg(fd), pointer, len, int_arg(TRUNC), no_addr, no_addr
+        )
+    }
+}
+
+/// [`recv`], with the sender's address written to `from`. On an error `from` is as it was, unless
+/// a socket of another family answered.
+#[inline]
+pub(crate) fn recvfrom(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    from: &mut UnixAddr,
+) -> Result<usize, Errno> {
+    let (pointer, len) = (ptr_arg(buf.as_mut_ptr()), len_arg(buf.len()));
+    fill(from, |addr, addr_len| {
+        // SAFETY:
+        // - `fill` vouches for the two pointers of the address.
+        // - the kernel writes at most `buf.len()` bytes to `buf`, borrowed for the call.
+        unsafe {
+            socket_call!(
+                __NR_recvfrom, SYS_RECVFROM;
+                fd_arg(fd), pointer, len, int_arg(TRUNC), addr, addr_len
+            )
+        }
+    })
+}

@@ -1,0 +1,65 @@
+//! Descriptors: how a number that the kernel gave becomes owned, and calls that make one.
+
+use core::ffi::CStr;
+
+use linux_raw_sys::general;
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+
+use super::syscall::{fd_arg, int_arg, ptr_arg, syscall};
+
+/// Takes ownership of a descriptor that the kernel just installed for us.
+///
+/// A negative number is refused with `EBADF`: it is no descriptor, whatever the call said.
+///
+/// # Safety
+///
+/// A number that is not negative must be an open descriptor that nothing else owns.
+#[inline]
+pub(crate) unsafe fn adopt(raw: usize) -> Result<OwnedFd, Errno> {
+    match i32::try_from(raw) {
+        // SAFETY:
+        // - open, and needing no clean-up but `close`: the caller's promise.
+        // - not -1: the conversion from an unsigned number let nothing negative through.
+        Ok(raw) if raw >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
+        _ => Err(Errno::BADF),
+    }
+}
+
+/// `OwnedFd::as_fd` without the check that rustix's own type makes again at each call, and whose
+/// failure would be a panic in programs that must have none.
+#[inline]
+pub(crate) fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
+    let raw = fd.as_raw_fd();
+    // SAFETY: never -1: the documented promise of `OwnedFd`.
+    unsafe { core::hint::assert_unchecked(raw != -1) };
+    // SAFETY:
+    // - open for as long as the result lives: the result borrows its owner.
+    // - not -1: as above.
+    unsafe { BorrowedFd::borrow_raw(raw) }
+}
+
+/// Duplicates a descriptor at the lowest free number from `least` on, close-on-exec set.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
+#[inline]
+pub(crate) fn dup(fd: BorrowedFd<'_>, least: i32) -> Result<OwnedFd, Errno> {
+    const COMMAND: i32 = general::F_DUPFD_CLOEXEC.cast_signed();
+    // SAFETY: `F_DUPFD_CLOEXEC` takes and writes numbers alone.
+    let raw =
+        unsafe { syscall!(general::__NR_fcntl; fd_arg(fd), int_arg(COMMAND), int_arg(least)) }?;
+    // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
+    unsafe { adopt(raw) }
+}
+
+/// Opens `path`, relative to `dir`, with `flags` and close-on-exec; never creates, so without mode.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
+#[inline]
+pub(crate) fn openat(dir: BorrowedFd<'_>, path: &CStr, flags: u32) -> Result<OwnedFd, Errno> {
+    let flags = flags | general::O_CLOEXEC | general::O_LARGEFILE;
+    // SAFETY: `path` is a C string that outlives the call; the kernel only reads it.
+    let raw = unsafe {
+        syscall!(general::__NR_openat; fd_arg(dir), ptr_arg(path.as_ptr()), int_arg(flags.cast_signed()), int_arg(0))
+    }?;
+    // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
+    unsafe { adopt(raw) }
+}

@@ -1,0 +1,99 @@
+//! Socket calls that rustix lacks, or whose form there keeps a panic reachable.
+
+use core::mem::MaybeUninit;
+
+use linux_raw_sys::{general, net};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+use super::addr::UnixAddr;
+use super::fd::adopt;
+use super::syscall::{Arg, fd_arg, int_arg, socket_call};
+
+const CLOEXEC: i32 = general::O_CLOEXEC.cast_signed();
+
+/// The three types of socket that `AF_UNIX` has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Stream,
+    Datagram,
+    Seqpacket,
+}
+
+impl Kind {
+    /// The number that the kernel calls it by on this architecture.
+    #[inline]
+    pub(crate) const fn number(self) -> i32 {
+        match self {
+            Self::Stream => net::SOCK_STREAM.cast_signed(),
+            Self::Datagram => net::SOCK_DGRAM.cast_signed(),
+            Self::Seqpacket => net::SOCK_SEQPACKET.cast_signed(),
+        }
+    }
+}
+
+/// A new socket, close-on-exec.
+#[inline]
+pub(crate) fn socket(kind: Kind) -> Result<OwnedFd, Errno> {
+    const DOMAIN: i32 = net::AF_UNIX.cast_signed();
+    let kind = int_arg(kind.number() | CLOEXEC);
+    // SAFETY: takes and gives numbers alone.
+    let raw = unsafe { socket_call!(__NR_socket, SYS_SOCKET; int_arg(DOMAIN), kind, int_arg(0)) }?;
+    // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
+    unsafe { adopt(raw) }
+}
+
+/// Takes the oldest pending connection, close-on-exec, and writes the peer's address to `peer`.
+///
+/// On an error `peer` is as it was, unless a socket of another family answered.
+#[inline]
+pub(crate) fn accept(fd: BorrowedFd<'_>, peer: &mut UnixAddr) -> Result<OwnedFd, Errno> {
+    let raw = fill(peer, |addr, addr_len| {
+        // SAFETY: `fill` vouches for the two pointers.
+        unsafe {
+            socket_call!(__NR_accept4, SYS_ACCEPT4; fd_arg(fd), addr, addr_len, int_arg(CLOEXEC))
+        }
+        // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
+        .and_then(|raw| unsafe { adopt(raw) })
+    })?;
+    Ok(raw)
+}
+
+/// Writes the name of a socket to `name`; on an error as [`accept`].
+#[inline]
+pub(crate) fn getsockname(fd: BorrowedFd<'_>, name: &mut UnixAddr) -> Result<(), Errno> {
+    fill(name, |addr, addr_len| {
+        // SAFETY: `fill` vouches for the two pointers.
+        unsafe { socket_call!(__NR_getsockname, SYS_GETSOCKNAME; fd_arg(fd), addr, addr_len) }
+    })
+    .map(drop)
+}
+
+/// Writes the name of a socket's peer to `name`; on an error as [`accept`].
+#[inline]
+pub(crate) fn getpeername(fd: BorrowedFd<'_>, name: &mut UnixAddr) -> Result<(), Errno> {
+    fill(name, |addr, addr_len| {
+        // SAFETY: `fill` vouches for the two pointers.
+        unsafe { socket_call!(__NR_getpeername, SYS_GETPEERNAME; fd_arg(fd), addr, addr_len) }
+    })
+    .map(drop)
+}
+
+/// Lets `call` write an address: it gets a place for it and a place for its length.
+///
+/// Both are writable for the call: the first for as many bytes as the second says on entry.
+#[inline]
+pub(super) fn fill<T>(
+    into: &mut UnixAddr,
+    call: impl FnOnce(Arg, Arg) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let (addr, capacity) = into.buffer();
+    let mut addr_len = MaybeUninit::new(capacity);
+    let done = call(addr, addr_len.as_mut_ptr().cast())?;
+    // SAFETY: it was initialised above, and the kernel writes nothing but a whole length.
+    let addr_len = unsafe { addr_len.assume_init() };
+    match into.settle(addr_len) {
+        Ok(()) => Ok(done),
+        Err(error) => Err(error.errno()),
+    }
+}

@@ -1,0 +1,255 @@
+//! How a system call is made: inline assembly exactly where rustix has its own, libc elsewhere.
+//!
+//! `syscall!(NUMBER; args ...)` takes one to six arguments, each made by [`fd_arg`], [`int_arg`],
+//! [`len_arg`] or [`ptr_arg`]; `socket_call!(NUMBER, SYS_NUMBER; args ...)` goes through
+//! `socketcall(2)` where the architecture has that one entrance for all of them.
+//!
+//! Arguments travel as pointers, so that those which are pointers keep their provenance.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Errno;
+
+/// One register's worth of argument.
+pub(super) type Arg = *mut c_void;
+
+#[inline]
+pub(super) fn fd_arg(fd: BorrowedFd<'_>) -> Arg {
+    int_arg(fd.as_raw_fd())
+}
+
+/// A C `int`, sign-extended as the ABI of every architecture wants it.
+#[inline]
+pub(super) fn int_arg(int: i32) -> Arg {
+    len_arg((int as isize).cast_unsigned())
+}
+
+#[inline]
+pub(super) fn len_arg(len: usize) -> Arg {
+    ptr::without_provenance_mut(len)
+}
+
+#[inline]
+pub(super) fn ptr_arg<T>(pointer: *const T) -> Arg {
+    pointer.cast_mut().cast()
+}
+
+/// The kernel answers -4095 to -1 for an errno, and anything else for success.
+#[cfg(asm_syscalls)]
+#[inline]
+fn answer(raw: Arg) -> Result<usize, Errno> {
+    const FIRST_ERROR: usize = usize::MAX - 4094;
+    let raw = raw.addr();
+    if raw >= FIRST_ERROR {
+        // Within this range neither the conversion nor the negation loses anything.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        return Err(Errno::from_raw_os_error((raw as i32).wrapping_neg()));
+    }
+    Ok(raw)
+}
+
+macro_rules! syscall {
+    ($number:expr; $($arg:expr),+) => {
+        $crate::sys::syscall::Call::call([$($arg),+], $number)
+    };
+}
+pub(super) use syscall;
+
+#[cfg(not(socketcall))]
+macro_rules! socket_call {
+    ($number:ident, $multiplexed:ident; $($arg:expr),+) => {
+        $crate::sys::syscall::Call::call([$($arg),+], ::linux_raw_sys::general::$number)
+    };
+}
+
+#[cfg(socketcall)]
+macro_rules! socket_call {
+    ($number:ident, $multiplexed:ident; $($arg:expr),+) => {
+        $crate::sys::syscall::socketcall(::linux_raw_sys::net::$multiplexed, &[$($arg),+])
+    };
+}
+pub(super) use socket_call;
+
+/// # Safety
+///
+/// `args` must be what that socket call takes, as for [`Call::call`].
+#[cfg(socketcall)]
+#[inline]
+pub(super) unsafe fn socketcall(call: u32, args: &[Arg]) -> Result<usize, Errno> {
+    let call = int_arg(call.cast_signed());
+    // SAFETY: the kernel reads as many words behind `args` as the call has arguments, which the
+    // caller vouches for, as it does for the arguments themselves.
+    unsafe { Call::call([call, ptr_arg(args.as_ptr())], ::linux_raw_sys::general::__NR_socketcall) }
+}
+
+/// A call by the number of its arguments.
+pub(super) trait Call {
+    /// # Safety
+    ///
+    /// The number must be a system call of this machine, and the arguments what it takes: memory
+    /// that it reads must be readable and memory that it writes writable, as long as the kernel
+    /// may do so; and nothing else may rely on what the call changes.
+    unsafe fn call(self, number: u32) -> Result<usize, Errno>;
+}
+
+/// Implements [`Call`] for each number of arguments from the registers that carry them.
+macro_rules! calls {
+    ($a:tt $b:tt $c:tt $d:tt $e:tt $f:tt) => {
+        calls!(2: a $a, b $b);
+        calls!(3: a $a, b $b, c $c);
+        calls!(4: a $a, b $b, c $c, d $d);
+        calls!(5: a $a, b $b, c $c, d $d, e $e);
+        calls!(6: a $a, b $b, c $c, d $d, e $e, f $f);
+    };
+    ($count:tt: $($arg:ident $register:tt),+) => {
+        impl Call for [Arg; $count] {
+            #[inline(always)]
+            unsafe fn call(self, number: u32) -> Result<usize, Errno> {
+                let [$($arg),+] = self;
+                // SAFETY: the instruction enters the kernel, which changes the named registers,
+                // the answer's, and memory that the caller vouched for; it leaves the stack alone.
+                let raw = unsafe { enter!(len_arg(number as usize); $($arg $register),+) };
+                answer(raw)
+            }
+        }
+    };
+}
+
+#[cfg(all(asm_syscalls, target_arch = "x86_64"))]
+macro_rules! enter {
+    ($number:expr; $($arg:ident $register:tt),+) => {{
+        let raw: Arg;
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") $number => raw,
+            $(in($register) $arg,)+
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack, preserves_flags)
+        );
+        raw
+    }};
+}
+
+#[cfg(all(asm_syscalls, target_arch = "aarch64"))]
+macro_rules! enter {
+    ($number:expr; $first:ident $shared:tt $(, $arg:ident $register:tt)+) => {{
+        let raw: Arg;
+        core::arch::asm!(
+            "svc 0",
+            in("x8") $number,
+            inlateout($shared) $first => raw,
+            $(in($register) $arg,)+
+            options(nostack, preserves_flags)
+        );
+        raw
+    }};
+}
+
+#[cfg(all(asm_syscalls, target_arch = "riscv64"))]
+macro_rules! enter {
+    ($number:expr; $first:ident $shared:tt $(, $arg:ident $register:tt)+) => {{
+        let raw: Arg;
+        core::arch::asm!(
+            "ecall",
+            in("a7") $number,
+            inlateout($shared) $first => raw,
+            $(in($register) $arg,)+
+            options(nostack, preserves_flags)
+        );
+        raw
+    }};
+}
+
+// r7 holds the number, but in Thumb code it is the frame pointer, which no operand may name.
+#[cfg(all(asm_syscalls, target_arch = "arm"))]
+macro_rules! enter {
+    ($number:expr; $first:ident $shared:tt $(, $arg:ident $register:tt)+) => {{
+        let raw: Arg;
+        core::arch::asm!(
+            "mov {saved}, r7",
+            "mov r7, {number}",
+            "svc 0",
+            "mov r7, {saved}",
+            saved = out(reg) _,
+            number = in(reg) $number,
+            inlateout($shared) $first => raw,
+            $(in($register) $arg,)+
+            options(nostack, preserves_flags)
+        );
+        raw
+    }};
+}
+
+// esi, the fourth, is LLVM's own base pointer, which no operand may name. More than four arguments
+// go through `socketcall`.
+#[cfg(all(asm_syscalls, target_arch = "x86"))]
+macro_rules! enter {
+    ($number:expr; $a:ident $ra:tt, $b:ident $rb:tt, $c:ident $rc:tt, $d:ident $rd:tt) => {{
+        let raw: Arg;
+        core::arch::asm!(
+            "xchg esi, {fourth}",
+            "int 0x80",
+            "xchg esi, {fourth}",
+            fourth = in(reg) $d,
+            inlateout("eax") $number => raw,
+            in($ra) $a,
+            in($rb) $b,
+            in($rc) $c,
+            options(nostack, preserves_flags)
+        );
+        raw
+    }};
+    ($number:expr; $($arg:ident $register:tt),+) => {{
+        let raw: Arg;
+        core::arch::asm!(
+            "int 0x80",
+            inlateout("eax") $number => raw,
+            $(in($register) $arg,)+
+            options(nostack, preserves_flags)
+        );
+        raw
+    }};
+}
+
+#[cfg(not(asm_syscalls))]
+macro_rules! enter {
+    ($number:expr; $($arg:ident $register:tt),+) => {
+        libc::syscall($number.addr() as libc::c_long, $($arg),+)
+    };
+}
+
+/// libc has already told success and failure apart.
+#[cfg(not(asm_syscalls))]
+#[inline]
+fn answer(raw: libc::c_long) -> Result<usize, Errno> {
+    if raw == -1 {
+        // SAFETY: takes nothing, and gives the address of this thread's errno.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: valid for this thread, which is the only one to use it.
+        return Err(Errno::from_raw_os_error(unsafe { errno.read() }));
+    }
+    // A `long` is as wide as a pointer on each Linux.
+    #[allow(clippy::cast_possible_truncation)]
+    Ok((raw as isize).cast_unsigned())
+}
+
+#[cfg(all(asm_syscalls, target_arch = "x86_64"))]
+calls!("rdi" "rsi" "rdx" "r10" "r8" "r9");
+#[cfg(all(asm_syscalls, target_arch = "aarch64"))]
+calls!("x0" "x1" "x2" "x3" "x4" "x5");
+#[cfg(all(asm_syscalls, target_arch = "riscv64"))]
+calls!("a0" "a1" "a2" "a3" "a4" "a5");
+#[cfg(all(asm_syscalls, target_arch = "arm"))]
+calls!("r0" "r1" "r2" "r3" "r4" "r5");
+#[cfg(not(asm_syscalls))]
+calls!("" "" "" "" "" "");
+
+#[cfg(all(asm_syscalls, target_arch = "x86"))]
+calls!(2: a "ebx", b "ecx");
+#[cfg(all(asm_syscalls, target_arch = "x86"))]
+calls!(3: a "ebx", b "ecx", c "edx");
+#[cfg(all(asm_syscalls, target_arch = "x86"))]
+calls!(4: a "ebx", b "ecx", c "edx", d "esi");
