@@ -46,7 +46,7 @@ pub mod kernel {}
 
 pub use addr::{ABSTRACT_NAME_MAX, AddrKind, AddrText, SUN_PATH_LEN, UnixAddr};
 pub use error::{AddrError, AdoptError, DecodeError, ListenError, WrongSocket};
-pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 pub use rustix::io::{Errno, IoSlice, IoSliceMut};
 pub use rustix::net::Shutdown;
 pub use socket::{

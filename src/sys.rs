@@ -25,3 +25,6 @@ pub(crate) mod msg;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
 mod syscall;
+
+#[cfg(test)]
+mod tests;

@@ -6,3 +6,6 @@
 
 pub(crate) mod addr;
 pub(crate) mod text;
+
+#[cfg(test)]
+pub(crate) mod tests;

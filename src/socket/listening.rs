@@ -1,7 +1,5 @@
 //! Listeners, which do nothing but wait for connections.
 
-use rustix::fd::{AsRawFd, RawFd};
-
 use super::open;
 use super::seqpacket::UnixSeqpacket;
 use super::shared::impl_socket;
@@ -11,7 +9,7 @@ use crate::error::AdoptError;
 use crate::sys::fd::borrow;
 use crate::sys::socket::{Kind, accept, getsockname};
 use crate::sys::sockopt;
-use crate::{AsFd, BorrowedFd, Errno, OwnedFd, Shutdown};
+use crate::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, RawFd, Shutdown};
 
 /// Implements listening; `$Type` is what `accept` gives.
 macro_rules! impl_listening {

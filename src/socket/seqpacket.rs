@@ -1,6 +1,5 @@
 //! Sequenced packets: connections that keep the bounds between messages.
 
-use rustix::fd::{AsRawFd, RawFd};
 use rustix::net::SocketType;
 
 use super::Received;
@@ -15,7 +14,7 @@ use crate::sys::data::{recv, send};
 use crate::sys::fd::borrow;
 use crate::sys::socket::{Kind, getpeername, getsockname, socket};
 use crate::sys::sockopt;
-use crate::{AsFd, BorrowedFd, Errno, OwnedFd, Shutdown};
+use crate::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, RawFd, Shutdown};
 
 /// A connection that carries messages both ways, in order, each arriving whole or cut, never glued.
 ///

@@ -1,6 +1,5 @@
 //! Streams: bytes in order, without bounds between messages.
 
-use rustix::fd::{AsRawFd, RawFd};
 use rustix::io::readv;
 use rustix::net::SocketType;
 
@@ -16,7 +15,7 @@ use crate::sys::fd::borrow;
 use crate::sys::msg::{PIECES_MAX, send_vectored};
 use crate::sys::socket::{Kind, getpeername, getsockname, socket};
 use crate::sys::sockopt;
-use crate::{AsFd, BorrowedFd, Errno, IoSlice, IoSliceMut, OwnedFd, Shutdown};
+use crate::{AsFd, AsRawFd, BorrowedFd, Errno, IoSlice, IoSliceMut, OwnedFd, RawFd, Shutdown};
 
 /// A connection that carries bytes both ways, in order, without bounds between messages.
 ///

@@ -1,0 +1,332 @@
+//! The kernel as oracle: bind an address, ask for the name, decode, compare. The facts are under
+//! "Addresses" in `src/kernel.md`.
+
+use std::fs;
+use std::mem::size_of;
+
+use std::path::Path;
+
+use afunix::{AddrKind, Errno, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket, UnixStream};
+
+use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use crate::common;
+
+/// A buffer that is longer than any address, and the length that the kernel reported.
+type Reply = ([u8; 128], usize);
+
+/// A datagram socket that libc made.
+fn socket() -> OwnedFd {
+    // SAFETY: takes numbers alone; what it gives is a new descriptor, or -1, which is looked at.
+    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: new, and ours.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Binds to just these bytes and this length, through libc.
+fn bind(fd: &OwnedFd, addr: &[u8], addr_len: usize) -> Result<(), i32> {
+    assert!(addr_len <= addr.len());
+    let addr_len = libc::socklen_t::try_from(addr_len).unwrap();
+    // SAFETY: `addr` is as long as the call is told.
+    match unsafe { libc::bind(fd.as_raw_fd(), addr.as_ptr().cast(), addr_len) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error().raw_os_error().unwrap()),
+    }
+}
+
+/// Asks for the name through libc, in a buffer that says where the kernel wrote.
+fn name(fd: &impl AsRawFd, room: usize) -> Reply {
+    let mut bytes = [0xee; 128];
+    let mut addr_len = libc::socklen_t::try_from(room).unwrap();
+    assert!(room <= bytes.len());
+    // SAFETY: the buffer is at least as long as the call is told.
+    let done =
+        unsafe { libc::getsockname(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), &raw mut addr_len) };
+    assert_eq!(done, 0);
+    (bytes, usize::try_from(addr_len).unwrap())
+}
+
+/// The family, then `sun_path`, then a byte that is not to be looked at.
+fn raw(sun_path: &[u8]) -> Vec<u8> {
+    [&1u16.to_ne_bytes()[..], sun_path, &[0xee]].concat()
+}
+
+/// `sun_path` of `len` bytes with this first byte, and NUL at `nul` if that is inside.
+fn sun_path(len: usize, first: u8, nul: usize) -> Vec<u8> {
+    let mut bytes = vec![b'a'; len];
+    if let Some(byte) = bytes.first_mut() {
+        *byte = first;
+    }
+    if let Some(byte) = bytes.get_mut(nul) {
+        *byte = 0;
+    }
+    bytes
+}
+
+/// In an empty folder that is the root and the working directory, so that any path can be bound.
+fn in_empty_root(test: &str, body: impl FnOnce()) {
+    let folder = common::TempDir::new();
+    let output = common::in_child_with(
+        test,
+        |command| _ = command.env("AFUNIX_TEST_ROOT", folder.path()),
+        || {
+            std::env::set_current_dir(std::env::var_os("AFUNIX_TEST_ROOT").unwrap()).unwrap();
+            // SAFETY: takes numbers alone; a C string that is one.
+            let root = unsafe { libc::geteuid() == 0 || libc::unshare(libc::CLONE_NEWUSER) == 0 };
+            assert!(root, "neither root nor allowed to unshare: no folder can be made the root");
+            // SAFETY: a C string that is one.
+            assert_eq!(unsafe { libc::chroot(c".".as_ptr()) }, 0);
+            body();
+        },
+    );
+    common::assert_success(&output);
+}
+
+fn remove_any(path: &[u8]) {
+    use std::os::unix::ffi::OsStrExt;
+    fs::remove_file(Path::new(std::ffi::OsStr::from_bytes(path))).unwrap();
+}
+
+/// Each length that an address can have and one more, each kind of first byte, NUL at each place
+/// and at none: what we make of bytes that are bound is what the kernel makes of them.
+#[test]
+fn every_shape_of_bytes_is_read_as_the_kernel_reads_it() {
+    in_empty_root("kernel::every_shape_of_bytes_is_read_as_the_kernel_reads_it", || {
+        let mut bound = 0;
+        for len in 1..=108 {
+            for first in [0, b'@', b'/', b'x'] {
+                for nul in 0..=len {
+                    let sun_path = sun_path(len, first, nul);
+                    let bytes = raw(&sun_path);
+                    let addr_len = 2 + len;
+                    let ours = UnixAddr::from_raw(&bytes, addr_len).unwrap();
+                    let fd = socket();
+                    let result = bind(&fd, &bytes, addr_len);
+                    if ours.as_pathname() == Some(b"/") {
+                        assert_eq!(result, Err(libc::EADDRINUSE), "the root is a folder");
+                        continue;
+                    }
+                    assert_eq!(result, Ok(()), "{ours}");
+                    let (reply, reported) = name(&fd, 128);
+                    assert_eq!(UnixAddr::from_raw(&reply, reported), Ok(ours), "{ours}");
+                    // The kernel counts the NUL behind a path even where it does not fit.
+                    let expected = ours.as_pathname().map_or(addr_len, |path| path.len() + 3);
+                    assert_eq!(reported, expected, "{ours}");
+                    if let Some(path) = ours.as_pathname() {
+                        remove_any(path);
+                    }
+                    bound += 1;
+                }
+            }
+        }
+        // 108 lengths, 4 first bytes, a NUL at each place or none; but for "/", alone and cut.
+        assert_eq!(bound, 4 * (2..=109).sum::<i32>() - 108);
+    });
+}
+
+#[test]
+fn every_address_that_can_be_made_is_bound_and_comes_back() {
+    in_empty_root("kernel::every_address_that_can_be_made_is_bound_and_comes_back", || {
+        let (mut paths, mut names) = (0, 0);
+        for len in 0..=109 {
+            for first in [0, b'@', b'/', b'x'] {
+                for nul in 0..=len {
+                    let bytes = sun_path(len, first, nul);
+                    if let Ok(addr) = UnixAddr::from_abstract_name(&bytes) {
+                        assert_eq!(addr.addr_len(), 3 + len);
+                        assert_comes_back(&addr);
+                        names += 1;
+                    } else {
+                        assert!(len > 107);
+                    }
+                    let addr = UnixAddr::from_pathname(&bytes);
+                    let good = (1..=108).contains(&len) && !bytes.contains(&0);
+                    assert_eq!(addr.is_ok(), good, "{}", bytes.escape_ascii());
+                    if let Ok(addr) = addr.and_then(|addr| {
+                        assert_eq!(addr.addr_len(), (3 + len).min(110));
+                        if len == 1 && first == b'/' {
+                            UnixAddr::from_pathname(b"")
+                        } else {
+                            Ok(addr)
+                        }
+                    }) {
+                        assert_comes_back(&addr);
+                        remove_any(&bytes);
+                        paths += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!((paths, names), (3 * 108 - 1, 4 * (1..=108).sum::<i32>()));
+    });
+}
+
+#[track_caller]
+fn assert_comes_back(addr: &UnixAddr) {
+    let socket = UnixDatagram::bind(addr).unwrap();
+    assert_eq!(socket.local_addr().as_ref(), Ok(addr));
+    let (reply, reported) = name(&socket, 128);
+    assert_eq!(UnixAddr::from_raw(&reply, reported).as_ref(), Ok(addr));
+    // What is behind the bytes that were reported is not looked at.
+    assert_eq!(reply[reported..], [0xee; 128][reported..]);
+    // As long as any address fits: 110 bytes are enough for the one that is reported as 111.
+    let (reply, reported) = name(&socket, 110);
+    assert_eq!(UnixAddr::from_raw(&reply[..110], reported).as_ref(), Ok(addr));
+}
+
+/// See "A full path is reported as 111 bytes" in `kernel.md`.
+#[test]
+fn paths_of_107_and_108_bytes_go_both_ways() {
+    let folder = common::TempDir::new();
+    for (len, reported) in [(107, 110), (108, 111)] {
+        let addr = common::addr(folder.path_of_len(len));
+        assert_eq!(addr.addr_len(), 110);
+        let server = UnixDatagram::bind(&addr).unwrap();
+        assert_eq!(name(&server, 128).1, reported);
+        assert_eq!(server.local_addr(), Ok(addr));
+        // As the peer of a connection, as the sender of a message, and to connect to once more.
+        let client = UnixDatagram::unbound().unwrap();
+        client.connect(&addr).unwrap();
+        assert_eq!(client.peer_addr(), Ok(addr));
+        server.send_to(b"self", &client.peer_addr().unwrap()).unwrap();
+        let (_, from) = server.recv_from(&mut [0; 8]).unwrap();
+        assert_eq!(from, addr);
+        assert_eq!(from.as_pathname().unwrap().len(), len);
+        assert_eq!(from.as_pathname_cstr().unwrap().count_bytes(), len);
+        drop(server);
+        fs::remove_file(folder.path_of_len(len)).unwrap();
+
+        let listener = UnixListener::bind(&addr).unwrap();
+        let client = UnixStream::connect(&addr).unwrap();
+        assert_eq!(client.peer_addr(), Ok(addr));
+        assert_eq!(listener.accept().unwrap().0.local_addr(), Ok(addr));
+    }
+}
+
+/// See "An abstract name is its bytes and the socket's type" in `kernel.md`.
+#[test]
+fn abstract_names_that_differ_in_a_nul_are_different_sockets() {
+    let pid = std::process::id().to_string();
+    let names: Vec<Vec<u8>> = ["", "\0", "\0\0"]
+        .iter()
+        .flat_map(|end| [format!("{pid}{end}"), format!("\0{pid}{end}"), format!("{pid}\0x{end}")])
+        .map(String::into_bytes)
+        .collect();
+    let addrs = names.iter().map(|name| UnixAddr::from_abstract_name(name).unwrap());
+    let sockets: Vec<_> = addrs.map(|addr| (UnixDatagram::bind(&addr).unwrap(), addr)).collect();
+    for (number, (socket, addr)) in sockets.iter().enumerate() {
+        assert_eq!(UnixDatagram::bind(addr).err(), Some(Errno::ADDRINUSE));
+        UnixDatagram::unbound().unwrap().send_to(&[number.try_into().unwrap()], addr).unwrap();
+        let mut buf = [0; 2];
+        assert_eq!(socket.recv(&mut buf).unwrap().size, 1);
+        assert_eq!(usize::from(buf[0]), number);
+        // The same bytes, another type: free.
+        drop(UnixListener::bind(addr).unwrap());
+        drop(UnixSeqpacket::bind(addr).unwrap());
+    }
+}
+
+/// The names of no byte and of 107 NULs are shared by the whole machine, so in a namespace.
+#[test]
+fn the_shortest_and_the_longest_abstract_name_are_names_like_any_other() {
+    let test = "kernel::the_shortest_and_the_longest_abstract_name_are_names_like_any_other";
+    let output = common::in_child(test, || {
+        // SAFETY: takes a number alone.
+        if unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) } != 0 {
+            println!("without a namespace of its own: {}", std::io::Error::last_os_error());
+        }
+        for name in [&b""[..], &[0; 107], &[0xff; 107]] {
+            let addr = UnixAddr::from_abstract_name(name).unwrap();
+            assert_comes_back(&addr);
+            let listener = UnixListener::bind(&addr).unwrap();
+            let client = UnixStream::connect(&addr).unwrap();
+            assert_eq!(client.peer_addr().unwrap().kind(), AddrKind::Abstract(name));
+            drop(listener);
+        }
+    });
+    common::assert_success(&output);
+}
+
+/// See "A name that does not fit is cut in silence" in `kernel.md`.
+#[test]
+fn a_reply_cut_by_a_small_buffer_is_told_with_both_lengths() {
+    let folder = common::TempDir::new();
+    for addr in [folder.addr("cut"), common::name("cut")] {
+        let socket = UnixDatagram::bind(&addr).unwrap();
+        let full = name(&socket, 128).1;
+        for room in 0..full {
+            let (reply, reported) = name(&socket, room);
+            assert_eq!(reported, full, "the length is the true one");
+            assert_eq!(reply[room..], [0xee; 128][room..], "nothing is written beyond the room");
+            let cut = afunix::DecodeError::Truncated { addr_len: full, have: room };
+            assert_eq!(UnixAddr::from_raw(&reply[..room], reported), Err(cut));
+        }
+    }
+}
+
+/// See "Nobody's name" in `kernel.md`.
+#[test]
+fn an_unnamed_peer_is_two_bytes_from_accept_and_none_from_a_receive() {
+    let (listener, server) = UnixListener::autobind().unwrap();
+    let _client = UnixStream::connect(&server).unwrap();
+    let (connection, from) = listener.accept().unwrap();
+    assert_eq!(from, UnixAddr::UNNAMED);
+    assert_eq!(connection.peer_addr(), Ok(UnixAddr::UNNAMED));
+    let (unnamed, _) = UnixDatagram::pair().unwrap();
+    assert_eq!(name(&unnamed, 128).1, 2);
+
+    let (receiver, to) = UnixDatagram::autobind().unwrap();
+    UnixDatagram::unbound().unwrap().send_to(b"x", &to).unwrap();
+    UnixDatagram::unbound().unwrap().send_to(b"x", &to).unwrap();
+    let (mut bytes, mut data) = ([0xee; 128], [0u8; 4]);
+    let mut addr_len = libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).unwrap();
+    // SAFETY: both buffers are as long as the call is told.
+    let count = unsafe {
+        let fd = receiver.as_raw_fd();
+        let (data, addr) = (data.as_mut_ptr().cast(), bytes.as_mut_ptr().cast());
+        libc::recvfrom(fd, data, 4, 0, addr, &raw mut addr_len)
+    };
+    assert_eq!((count, addr_len, bytes), (1, 0, [0xee; 128]), "nothing is written at all");
+    assert_eq!(UnixAddr::from_raw(&bytes, 0), Ok(UnixAddr::UNNAMED));
+    // Nor does an address that is filled in place keep what it held.
+    let mut from = to;
+    assert_eq!(receiver.recv_from_into(&mut data, &mut from).unwrap().bytes, 1);
+    assert_eq!(from, UnixAddr::UNNAMED);
+}
+
+/// See "The kernel ends a path at its first NUL" in `kernel.md`.
+#[test]
+fn a_path_handed_back_after_trailing_garbage_is_the_path() {
+    let folder = common::TempDir::new();
+    let addr = folder.addr("path");
+    let path = addr.as_pathname().unwrap();
+    for garbage in [&b"\0GARBAGE"[..], b"\0", b"", &[0; 60]] {
+        let fd = socket();
+        let bytes = raw(&[path, garbage].concat());
+        bind(&fd, &bytes, bytes.len() - 1).unwrap();
+        let (reply, reported) = name(&fd, 128);
+        assert_eq!(reported, path.len() + 3);
+        assert_eq!(UnixAddr::from_raw(&reply, reported), Ok(addr));
+        assert_eq!(UnixAddr::from_raw(&bytes, bytes.len() - 1), Ok(addr));
+        remove_any(path);
+    }
+}
+
+#[test]
+fn any_call_of_rustix_takes_an_address() {
+    let folder = common::TempDir::new();
+    for addr in [folder.addr("rustix"), common::addr(folder.path_of_len(108)), common::name("\0")] {
+        let server = UnixDatagram::unbound().unwrap();
+        rustix::net::bind(&server, &addr).unwrap();
+        assert_eq!(server.local_addr(), Ok(addr));
+        let client = UnixDatagram::unbound().unwrap();
+        let flags = rustix::net::SendFlags::empty();
+        rustix::net::sendto(&client, b"first", flags, &addr).unwrap();
+        rustix::net::connect(&client, &addr).unwrap();
+        assert_eq!(client.peer_addr(), Ok(addr));
+        // rustix's own copy of it has the same bytes.
+        let any = rustix::net::addr::SocketAddrArg::as_any(&addr);
+        assert_eq!(usize::try_from(any.addr_len()).unwrap(), addr.addr_len());
+    }
+}

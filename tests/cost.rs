@@ -1,0 +1,166 @@
+//! What it costs: no allocation, no dependency that was not meant, few bytes.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::process::Command;
+
+use afunix::{
+    AddrText, IoSlice, IoSliceMut, OwnedFd, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket,
+    UnixSeqpacketListener, UnixStream,
+};
+
+/// Counts what each thread asks for, and leaves the work to the system.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: all is done by the system's allocator; the counter allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // A thread that ends has no counter any more.
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `body` allocates in this thread.
+fn allocations(body: impl FnOnce()) -> usize {
+    let before = COUNT.get();
+    body();
+    COUNT.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(black_box(vec![1u8]))), 1);
+    assert_eq!(allocations(|| drop(black_box(Box::new(1)))), 1);
+}
+
+#[test]
+fn addresses_allocate_nothing() {
+    let count = allocations(|| {
+        let mut addr = UnixAddr::from_pathname(&[b'a'; 108]).unwrap();
+        addr.set_abstract_name(b"name").unwrap();
+        let text: AddrText = UnixAddr::parse(b"@\xff\n").unwrap().to_text();
+        black_box((addr.kind(), addr.as_pathname_cstr(), text.as_str()));
+        black_box(UnixAddr::from_raw(addr.as_raw_bytes(), addr.addr_len()).unwrap());
+        black_box(UnixAddr::from_pathname(b"a\0b").unwrap_err());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn streams_allocate_nothing() {
+    let _watchdog = common::Watchdog::new();
+    let count = allocations(|| {
+        let (listener, name) = UnixListener::autobind().unwrap();
+        let client = UnixStream::connect(&name).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let mut buf = [0; 16];
+        client.write(b"ping").unwrap();
+        server.read(&mut buf).unwrap();
+        server.write_vectored(&[IoSlice::new(b"po"), IoSlice::new(b"ng")]).unwrap();
+        client.read_vectored(&mut [IoSliceMut::new(&mut buf)]).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let _ = black_box((client.local_addr(), client.peer_addr(), client.take_error()));
+        UnixStream::try_from(OwnedFd::from(client)).unwrap();
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn messages_allocate_nothing() {
+    let _watchdog = common::Watchdog::new();
+    let count = allocations(|| {
+        let mut buf = [0; 16];
+        let (a, name) = UnixDatagram::autobind().unwrap();
+        a.send_to(b"message", &name).unwrap();
+        let _ = black_box(a.recv_from(&mut buf).unwrap());
+        let (listener, name) = UnixSeqpacketListener::autobind().unwrap();
+        let client = UnixSeqpacket::connect(&name).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        client.send(b"message").unwrap();
+        let _ = black_box(server.recv(&mut buf).unwrap());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_file_path_allocates_nothing() {
+    let folder = common::TempDir::new();
+    let (addr, other) = (folder.addr("socket"), folder.addr("nobody"));
+    let count = allocations(|| {
+        let listener = UnixListener::bind(&addr).unwrap();
+        UnixStream::connect(&addr).unwrap();
+        // The failure that has to remove a file again.
+        UnixStream::connect_from_to(&folder_free(&other), &other).unwrap_err();
+        drop(listener);
+    });
+    assert_eq!(count, 0);
+}
+
+/// The path with its last letter replaced, which is free too.
+fn folder_free(addr: &UnixAddr) -> UnixAddr {
+    let mut path = [0; 108];
+    let bytes = addr.as_pathname().unwrap();
+    let path = &mut path[..bytes.len()];
+    path.copy_from_slice(bytes);
+    *path.last_mut().unwrap() = b'!';
+    UnixAddr::from_pathname(path).unwrap()
+}
+
+#[test]
+fn an_address_is_112_bytes_and_a_socket_is_its_descriptor() {
+    assert!(size_of::<UnixAddr>() <= 120);
+    assert_eq!(size_of::<UnixAddr>(), 112);
+    assert_eq!(size_of::<UnixStream>(), size_of::<OwnedFd>());
+    assert_eq!(size_of::<UnixSeqpacketListener>(), size_of::<OwnedFd>());
+}
+
+/// The names in the tree of what a program gets with the crate.
+fn dependencies(features: &[&str]) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{lib}"])
+        .args(["--target", "x86_64-unknown-linux-gnu", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .args(features);
+    let output = common::run(&mut command);
+    common::assert_success(&output);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut names: Vec<String> =
+        text.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[test]
+fn it_brings_rustix_and_heapless_and_what_they_bring() {
+    let expected = [
+        "afunix",
+        "bitflags",
+        "byteorder",
+        "hash32",
+        "heapless",
+        "linux_raw_sys",
+        "rustix",
+        "stable_deref_trait",
+    ];
+    assert_eq!(dependencies(&[]), expected);
+    assert_eq!(dependencies(&["--features", "std"]), expected);
+}
