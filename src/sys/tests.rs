@@ -29,10 +29,10 @@ fn reply(sun_path: &[u8]) -> UnixAddr {
     let mut addr = UnixAddr::from_pathname(&[0xee; 108]).unwrap();
     let (buffer, capacity) = addr.buffer();
     assert_eq!(capacity, 110);
-    // SAFETY: `buffer` may be written for `capacity` bytes, and the tests give no more.
-    unsafe {
-        ptr::copy_nonoverlapping(sun_path.as_ptr(), buffer.cast::<u8>().add(2), sun_path.len())
-    }
+    // SAFETY: within the `capacity` bytes that `buffer` may be written for.
+    let to = unsafe { buffer.cast::<u8>().add(2) };
+    // SAFETY: the tests give at most 108 bytes, which with the 2 are the capacity.
+    unsafe { ptr::copy_nonoverlapping(sun_path.as_ptr(), to, sun_path.len()) }
     addr
 }
 
@@ -89,9 +89,10 @@ fn settle_of_a_bad_reply_leaves_an_unnamed_address() {
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no such system call")]
 fn adopt_refuses_what_is_no_descriptor() {
-    // SAFETY: neither number is a descriptor, and so is not taken.
-    let refused = unsafe { [adopt(usize::MAX).err(), adopt(1 << 31).err()] };
-    assert_eq!(refused, [Some(Errno::BADF); 2]);
+    for number in [usize::MAX, 1 << 31] {
+        // SAFETY: the number is no descriptor, and so is not taken.
+        assert_eq!(unsafe { adopt(number) }.err(), Some(Errno::BADF));
+    }
 }
 
 #[test]

@@ -64,6 +64,17 @@ fn sun_path(len: usize, first: u8, nul: usize) -> Vec<u8> {
     bytes
 }
 
+/// Leaves for a network namespace of this process, where no other has the abstract names that the
+/// whole machine shares. Who is not root becomes it, in a user namespace.
+fn own_namespace() {
+    // SAFETY: takes numbers alone.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNET) == 0
+            || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) == 0
+    };
+    assert!(done, "neither root nor allowed to unshare: {}", std::io::Error::last_os_error());
+}
+
 /// In an empty folder that is the root and the working directory, so that any path can be bound.
 fn in_empty_root(test: &str, body: impl FnOnce()) {
     let folder = common::TempDir::new();
@@ -72,9 +83,7 @@ fn in_empty_root(test: &str, body: impl FnOnce()) {
         |command| _ = command.env("AFUNIX_TEST_ROOT", folder.path()),
         || {
             std::env::set_current_dir(std::env::var_os("AFUNIX_TEST_ROOT").unwrap()).unwrap();
-            // SAFETY: takes numbers alone; a C string that is one.
-            let root = unsafe { libc::geteuid() == 0 || libc::unshare(libc::CLONE_NEWUSER) == 0 };
-            assert!(root, "neither root nor allowed to unshare: no folder can be made the root");
+            own_namespace();
             // SAFETY: a C string that is one.
             assert_eq!(unsafe { libc::chroot(c".".as_ptr()) }, 0);
             body();
@@ -232,10 +241,7 @@ fn abstract_names_that_differ_in_a_nul_are_different_sockets() {
 fn the_shortest_and_the_longest_abstract_name_are_names_like_any_other() {
     let test = "kernel::the_shortest_and_the_longest_abstract_name_are_names_like_any_other";
     let output = common::in_child(test, || {
-        // SAFETY: takes a number alone.
-        if unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) } != 0 {
-            println!("without a namespace of its own: {}", std::io::Error::last_os_error());
-        }
+        own_namespace();
         for name in [&b""[..], &[0; 107], &[0xff; 107]] {
             let addr = UnixAddr::from_abstract_name(name).unwrap();
             assert_comes_back(&addr);
