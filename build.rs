@@ -14,6 +14,10 @@ fn main() {
     let endian = var("CARGO_CFG_TARGET_ENDIAN").unwrap_or_default();
     let set = |name: &str| var(name).is_ok();
 
+    if os != "linux" {
+        println!("cargo::error=afunix speaks to the Linux kernel directly; {os} is not Linux");
+    }
+
     // The same question that rustix asks before it picks its own raw backend: a program is free of
     // libc only if both agree.
     let arch_has_asm = matches!(

@@ -136,6 +136,9 @@ fn dependencies(features: &[&str]) -> Vec<String> {
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{lib}"])
+        // As a user gets it, whatever flags this very test was built with.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args(["--target", "x86_64-unknown-linux-gnu", "--manifest-path"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .args(features);

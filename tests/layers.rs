@@ -221,3 +221,32 @@ fn files_and_functions_are_short() {
         }
     }
 }
+
+/// The text of each test file.
+fn test_texts() -> String {
+    fn visit(folder: &Path, all: &mut String) {
+        for entry in fs::read_dir(folder).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() && !path.ends_with("target") {
+                visit(&path, all);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                all.push_str(&fs::read_to_string(path).expect("a readable file"));
+            }
+        }
+    }
+    let mut all = String::new();
+    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), &mut all);
+    // A citation may be broken into lines of comment.
+    all.split_whitespace().filter(|word| !word.starts_with("//")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn each_fact_of_kernel_md_is_cited_by_a_test() {
+    let tests = test_texts();
+    let facts = include_str!("../src/kernel.md");
+    let headings: Vec<_> = facts.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert!(headings.len() > 20);
+    let uncited: Vec<_> =
+        headings.iter().filter(|heading| !tests.contains(&format!("\"{heading}\""))).collect();
+    assert!(uncited.is_empty(), "no test cites {uncited:#?}");
+}
