@@ -6,9 +6,11 @@
 //! ```
 //!
 //! It shows one socket for many clients, senders without a name (which cannot be answered),
-//! messages that are longer than the buffer, and a client that does not read its answers and does
-//! not stop the others. It ends after `--messages` messages, or at SIGINT or SIGTERM.
-//! `datagram_client` is the other side.
+//! messages that are longer than the buffer, and a client that does not read its answers: it loses
+//! those for which its queue has no room, and the server goes on. (All unread answers together
+//! fill the server's one send buffer, some 280 of them, so where `net.unix.max_dgram_qlen` is
+//! larger than that, such a client does harm the others.) It ends after `--messages` messages, or
+//! at SIGINT or SIGTERM. `datagram_client` is the other side.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let Arguments { addr, messages, buffer } = arguments()?;
     let socket = UnixDatagram::bind(&addr).map_err(cannot(format_args!("receive at {addr}")))?;
-    let _file = SocketFile(addr.clone());
+    let _file = SocketFile(addr);
     // A send that waits for one client would keep all the others waiting too.
     socket.set_nonblocking(true).map_err(cannot("become non-blocking"))?;
 

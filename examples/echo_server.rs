@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let (addr, connections) = arguments()?;
     let listener = UnixListener::bind(&addr).map_err(cannot(format_args!("listen on {addr}")))?;
-    let _file = SocketFile(addr.clone());
+    let _file = SocketFile(addr);
     let listener = Arc::new(listener);
     let interrupted = Arc::clone(&listener);
     // It accepts what is queued and then fails, which is how the loop below learns of it.
