@@ -38,13 +38,13 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let arguments = arguments()?;
     let mut failed = 0;
-    thread::scope(|scope| {
+    thread::scope(|scope| -> io::Result<()> {
         let clients: Vec<_> = (1..=arguments.clients)
             .map(|number| {
                 let arguments = &arguments;
-                scope.spawn(move || client(arguments, number))
+                thread::Builder::new().spawn_scoped(scope, move || client(arguments, number))
             })
-            .collect();
+            .collect::<io::Result<_>>()?;
         for (client, number) in clients.into_iter().zip(1..) {
             match client.join() {
                 Ok(Ok(report)) => println!("client {number}: {report}"),
@@ -55,7 +55,9 @@ fn run() -> Result<(), String> {
                 Err(_) => failed += 1,
             }
         }
-    });
+        Ok(())
+    })
+    .map_err(|error| format!("cannot start a thread: {error}"))?;
     if failed > 0 {
         return Err(format!("{failed} of {} clients failed", arguments.clients));
     }

@@ -61,20 +61,18 @@ fn server() -> Result<(), String> {
 }
 
 fn tour() -> Result<(), String> {
-    println!("1. A stream at a pathname: bytes without bounds; the client has no name of its own.");
+    println!("1. A stream at a pathname: bytes without bounds; the client is unnamed.");
     let path = dir().join("server");
     let at = address(path.as_os_str().as_bytes())?;
     let listener = UnixListener::bind(&at).map_err(cannot("listen"))?;
     visit("stream", &path, || stream_server(&listener))?;
 
-    println!("2. Datagrams at an abstract name: from anybody, whole or cut, answered by name.");
+    println!("2. Datagrams at an abstract name: from anybody, whole or cut, answered where named.");
     let at = address(format!("@afunix-tour-{}", process::id()).as_bytes())?;
     let socket = UnixDatagram::bind(&at).map_err(cannot("bind"))?;
     visit("datagram", at.to_text().as_str(), || datagram_server(&socket))?;
 
-    println!(
-        "3. Seqpacket at a name picked by the kernel: a connection that keeps messages apart."
-    );
+    println!("3. Seqpacket at an autobound name: a connection that keeps messages apart.");
     let (listener, at) = UnixSeqpacketListener::autobind().map_err(cannot("listen"))?;
     visit("seqpacket", at.to_text().as_str(), || seqpacket_server(&listener))
 }
@@ -101,6 +99,7 @@ fn stream_server(listener: &UnixListener) -> Result<(), String> {
     let (stream, from) = listener.accept().map_err(cannot("accept"))?;
     print_names("server", listener.local_addr(), Ok(from))?;
     println!("   server: read {:?}", read_to_end(&stream)?);
+    // So few bytes go at once; `echo_server` shows what to do with more.
     stream.write(b"thank you").map_err(cannot("write"))?;
     Ok(())
 }
@@ -136,7 +135,7 @@ fn datagram_server(socket: &UnixDatagram) -> Result<(), String> {
 
 fn datagram_client(server: &UnixAddr) -> Result<(), String> {
     let (socket, local) = UnixDatagram::autobind().map_err(cannot("get a name"))?;
-    println!("   client: local address {}, picked by the kernel", show(&local));
+    println!("   client: local address {}, autobound", show(&local));
     for text in ["short", "much too long"] {
         socket.send_to(text.as_bytes(), server).map_err(cannot("send"))?;
         println!("   client: sent {text:?}");

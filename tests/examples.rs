@@ -223,7 +223,7 @@ fn tour_shows_what_each_side_saw() {
     let picked = between(&seen[25], "   server: local address ", " (abstract)");
     assert_autobound(picked);
     let wanted = format!(
-        r#"1. A stream at a pathname: bytes without bounds; the client has no name of its own.
+        r#"1. A stream at a pathname: bytes without bounds; the client is unnamed.
    server is process {server}, client is process {first}
    server: local address {path}
    server: peer address <unnamed>
@@ -233,20 +233,20 @@ fn tour_shows_what_each_side_saw() {
    client: wrote "two "
    client: wrote "writes"
    client: read "thank you"
-2. Datagrams at an abstract name: from anybody, whole or cut, answered by name.
+2. Datagrams at an abstract name: from anybody, whole or cut, answered where named.
    server is process {server}, client is process {second}
    server: local address @afunix-tour-{server} (abstract)
    server: from {client} (abstract): "short", 5 of 5 bytes
    server: from {client} (abstract): "much too", 8 of 13 bytes, the rest is lost
    server: from <unnamed>: "who?", 4 of 4 bytes
    server: no answer, for want of a name
-   client: local address {client} (abstract), picked by the kernel
+   client: local address {client} (abstract), autobound
    client: sent "short"
    client: from @afunix-tour-{server} (abstract): "got it", 6 of 6 bytes
    client: sent "much too long"
    client: from @afunix-tour-{server} (abstract): "got it", 6 of 6 bytes
    client: sent "who?" from another socket, which is unnamed
-3. Seqpacket at a name picked by the kernel: a connection that keeps messages apart.
+3. Seqpacket at an autobound name: a connection that keeps messages apart.
    server is process {server}, client is process {third}
    server: local address {picked} (abstract)
    server: peer address @afunix-tour-client-{third} (abstract)
@@ -359,6 +359,11 @@ fn servers_stop_at_a_signal_and_remove_their_file() {
         let (_dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
         assert!(Path::new(&path).exists());
+        // A client that stays does not keep the server.
+        let idle = UnixStream::connect(&parse(&path));
+        if idle.is_ok() {
+            assert_eq!(server.line(), "client 1: connected from <unnamed>");
+        }
         server.signal(signal);
         assert_eq!(server.end(), ["interrupted"]);
         assert!(!Path::new(&path).exists());
@@ -451,14 +456,13 @@ fn echo_client_notices_a_server_that_leaves() {
     assert_eq!(complaint(&output), "echo_client: the server closed before it had all\n");
 
     // This server answers less than it got.
-    let client = Running::start("echo_client", &[&path, "hello"]);
+    let mut client = Running::start("echo_client", &[&path, "hello"]);
     let (server, _) = listener.accept().unwrap();
     let mut buf = [0; 64];
     assert_eq!(server.read(&mut buf), Ok(6));
     assert_eq!(server.read(&mut buf), Ok(0));
     assert_eq!(server.write(b"hell"), Ok(4));
     drop(server);
-    let mut client = client;
     let output = finish_early(&mut client);
     assert_eq!(complaint(&output), "echo_client: sent 6 bytes, 4 came back\n");
     assert_eq!(client.line(), "hell");
@@ -602,11 +606,10 @@ fn datagram_clients_do_not_wait_for_ever() {
 fn datagram_client_looks_at_the_answer() {
     let (_dir, [_, name]) = names();
     let server = UnixDatagram::bind(&parse(&name)).unwrap();
-    let client = Running::start("datagram_client", &[&name]);
+    let mut client = Running::start("datagram_client", &[&name]);
     let _watchdog = common::Watchdog::new();
     let (_, from) = server.recv_from(&mut [0; 64]).unwrap();
     server.send_to(b"nonsense", &from).unwrap();
-    let mut client = client;
     assert_eq!(
         complaint(&finish_early(&mut client)),
         "client 1: message 1 was answered with nonsense\ndatagram_client: 1 of 1 clients failed\n"
