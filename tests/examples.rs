@@ -6,6 +6,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
@@ -101,7 +102,8 @@ fn complaint(output: &Output) -> String {
     stderr
 }
 
-/// An example that goes on while the test does something. It is killed where the test fails.
+/// An example that goes on while the test does something. It is killed where the test fails, even
+/// by an abort.
 struct Running {
     child: Option<Child>,
     lines: mpsc::Receiver<String>,
@@ -111,6 +113,13 @@ impl Running {
     fn start(name: &str, args: &[&str]) -> Self {
         let mut command = example(name);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // SAFETY: the closure makes one system call, without pointers, and nothing else.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
         let mut child = command.spawn().expect("an example that starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let (sender, lines) = mpsc::channel();
