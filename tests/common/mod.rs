@@ -99,7 +99,12 @@ impl Drop for Watchdog {
 }
 
 /// Waits for a child whose output is piped; kills it and panics after [`LONG`].
-pub fn finish(mut child: Child) -> Output {
+pub fn finish(child: Child) -> Output {
+    finish_within(LONG, child)
+}
+
+/// [`finish`] with another limit than [`LONG`].
+pub fn finish_within(limit: Duration, mut child: Child) -> Output {
     fn drain(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
@@ -118,9 +123,9 @@ pub fn finish(mut child: Child) -> Output {
         if let Some(status) = child.try_wait().expect("a child to wait for") {
             break status;
         }
-        if start.elapsed() > LONG {
+        if start.elapsed() > limit {
             child.kill().expect("a child to kill");
-            panic!("the child {} did not end within {LONG:?}", child.id());
+            panic!("the child {} did not end within {limit:?}", child.id());
         }
         thread::sleep(Duration::from_millis(2));
     };
