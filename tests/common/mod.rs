@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -176,6 +177,27 @@ pub fn assert_success(output: &Output) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
+}
+
+/// Runs `body` where nobody else has the abstract name of no bytes, of which a network namespace
+/// has only one for each type of socket.
+pub fn with_empty_name<R: Send>(body: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|scope| {
+        let apart = scope.spawn(|| {
+            // A namespace for this thread alone, and for the processes that it starts.
+            if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 {
+                return body();
+            }
+            // Without the privilege the tests take turns, in this process and in others.
+            let turn = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+                .expect("the manifest");
+            assert_eq!(unsafe { libc::flock(turn.as_raw_fd(), libc::LOCK_EX) }, 0);
+            let result = body();
+            drop(turn);
+            result
+        });
+        apart.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// The descriptors that this process has open, with what they are.
