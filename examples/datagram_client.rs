@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use afunix::{Errno, UnixAddr, UnixDatagram};
-use rustix::fd::AsRawFd;
+use afunix::AsRawFd;
 
 const USAGE: &str = "usage: datagram_client ADDRESS [--clients N] [--messages N] [--size BYTES]
                        [--wait SECONDS] [--name ADDRESS | --unnamed]

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs, io, ptr, thread};
 
 use afunix::{Errno, Shutdown, UnixAddr, UnixDatagram};
-use rustix::fd::AsRawFd;
+use afunix::AsRawFd;
 
 const USAGE: &str = "usage: datagram_server ADDRESS [--messages N] [--buffer BYTES]
 ADDRESS is /path or @name";
