@@ -2,6 +2,7 @@
 //!
 //! - [`syscall`]: how a system call is made on each architecture. Nothing else holds assembly.
 //! - [`fd`]: how a number becomes a descriptor that somebody owns. Nothing else may.
+//! - [`errno`]: how a number becomes an errno.
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
 //! - [`socket`], [`sockopt`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form there
 //!   keeps a panic reachable, behind safe functions.
@@ -20,6 +21,7 @@ pub(crate) mod addr;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 pub(crate) mod clock;
 pub(crate) mod data;
+mod errno;
 pub(crate) mod fd;
 pub(crate) mod msg;
 pub(crate) mod socket;

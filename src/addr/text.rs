@@ -1,8 +1,6 @@
 //! Addresses as text for people, each different from any other.
 
-use core::fmt;
-
-use heapless::Vec;
+use core::fmt::{self, Write};
 
 use super::{AddrKind, UnixAddr};
 use crate::wire::text::{escape, needs_dot_slash};
@@ -22,7 +20,7 @@ impl UnixAddr {
     /// ```
     #[must_use]
     pub fn to_text(&self) -> AddrText {
-        let mut text = AddrText { bytes: Vec::new() };
+        let mut text = AddrText { bytes: [0; TEXT_MAX], len: 0 };
         match self.kind() {
             AddrKind::Unnamed => text.push_all(b"<unnamed>"),
             AddrKind::Abstract(name) => {
@@ -57,15 +55,17 @@ const TEXT_MAX: usize = 432;
 /// ```
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct AddrText {
-    // INVARIANT: ASCII.
-    bytes: Vec<u8, TEXT_MAX>,
+    // INVARIANT: ASCII up to `len`, and NUL from there on, so that what is derived is right.
+    bytes: [u8; TEXT_MAX],
+    len: usize,
 }
 
 impl AddrText {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.bytes).unwrap_or_default()
+        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
     }
 
     fn push_escaped(&mut self, bytes: &[u8]) {
@@ -77,7 +77,10 @@ impl AddrText {
     fn push_all(&mut self, bytes: &[u8]) {
         for byte in bytes {
             // There is room for the longest, by the reckoning at `TEXT_MAX`.
-            let _ = self.bytes.push(*byte);
+            if let Some(slot) = self.bytes.get_mut(self.len) {
+                *slot = *byte;
+                self.len = self.len.wrapping_add(1);
+            }
         }
     }
 }
@@ -90,7 +93,15 @@ impl AsRef<str> for AddrText {
 
 impl fmt::Debug for AddrText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        // As `str` has it, without the panics that its way through all of Unicode could reach.
+        f.write_char('"')?;
+        for letter in self.as_str().chars() {
+            if matches!(letter, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(letter)?;
+        }
+        f.write_char('"')
     }
 }
 
@@ -121,5 +132,20 @@ impl fmt::Debug for UnixAddr {
             AddrKind::Unnamed => "",
         };
         write!(f, "UnixAddr({kind}{})", self.to_text().as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+
+    #[test]
+    fn debug_is_as_str_has_it() {
+        for name in [&b"plain"[..], b"\"'\\\n\xff", b""] {
+            let text = UnixAddr::from_abstract_name(name).unwrap().to_text();
+            assert_eq!(format!("{text:?}"), format!("{:?}", text.as_str()));
+        }
     }
 }

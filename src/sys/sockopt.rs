@@ -6,6 +6,7 @@ use linux_raw_sys::net;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
+use super::errno::errno;
 use super::syscall::{fd_arg, int_arg, ptr_arg, socket_call};
 
 const LEVEL: i32 = net::SOL_SOCKET.cast_signed();
@@ -35,9 +36,8 @@ pub(crate) fn listens(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
 pub(crate) fn take_error(fd: BorrowedFd<'_>) -> Result<Option<Errno>, Errno> {
     match get_int(fd, net::SO_ERROR)? {
         0 => Ok(None),
-        errno @ 1..=4095 => Ok(Some(Errno::from_raw_os_error(errno))),
         // No errno: whoever answered is not the kernel that we know.
-        _ => Err(Errno::PROTO),
+        number => errno(number).map(Some).ok_or(Errno::PROTO),
     }
 }
 

@@ -12,6 +12,9 @@ use core::ptr;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
+#[cfg(asm_syscalls)]
+use super::errno;
+
 /// One register's worth of argument.
 pub(super) type Arg = *mut c_void;
 
@@ -36,18 +39,10 @@ pub(super) fn ptr_arg<T>(pointer: *const T) -> Arg {
     pointer.cast_mut().cast()
 }
 
-/// The kernel answers -4095 to -1 for an errno, and anything else for success.
 #[cfg(asm_syscalls)]
 #[inline]
 fn answer(raw: Arg) -> Result<usize, Errno> {
-    const FIRST_ERROR: usize = usize::MAX - 4094;
-    let raw = raw.addr();
-    if raw >= FIRST_ERROR {
-        // Within this range neither the conversion nor the negation loses anything.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
-        return Err(Errno::from_raw_os_error((raw as i32).wrapping_neg()));
-    }
-    Ok(raw)
+    errno::answer(raw.addr())
 }
 
 macro_rules! syscall {

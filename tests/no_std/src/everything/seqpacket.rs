@@ -1,0 +1,32 @@
+//! Sequenced packets.
+
+use afunix::{
+    AsFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixSeqpacket, UnixSeqpacketListener,
+};
+use rustix::fd::AsRawFd;
+
+use crate::check::{Failure, Names, is, opaque};
+use crate::out::print;
+use crate::{check, check_connected, check_data, check_socket, get};
+
+pub fn run() -> Result<(), Failure> {
+    let names = Names::new()?;
+    check_data!(UnixSeqpacket, names, tags: b'1' b'2', not: UnixDatagram);
+    let (client, server) =
+        check_connected!(UnixSeqpacket, UnixSeqpacketListener, names, tags: b'3' b'4');
+
+    let text = b"a seqpacket says hello\n";
+    check!(client.send(opaque(text)) == Ok(text.len()));
+    check!(client.send(opaque(text)) == Ok(text.len()));
+    let mut buf = [0; 64];
+    let received = get!(server.recv(opaque(&mut buf[..])));
+    check!(!received.is_truncated() && received.size == received.bytes);
+    let message = get!(buf.get(..received.bytes));
+    check!(message == text);
+    print(get!(str::from_utf8(message)));
+
+    let received = get!(server.recv(opaque(&mut buf[..5])));
+    check!(received.is_truncated() && received.bytes == 5 && received.size == text.len());
+    check!(received == opaque(received));
+    Ok(())
+}
