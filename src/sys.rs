@@ -1,11 +1,11 @@
 //! The one place where `unsafe` is allowed.
 //!
 //! - [`syscall`]: how a system call is made on each architecture. Nothing else holds assembly.
+//! - [`errno`]: how an answer becomes an errno, without a panic.
 //! - [`fd`]: how a number becomes a descriptor that somebody owns. Nothing else may.
-//! - [`errno`]: how a number becomes an errno.
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
-//! - [`socket`], [`sockopt`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form there
-//!   keeps a panic reachable, behind safe functions.
+//! - [`socket`], [`sockopt`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form
+//!   there keeps a panic reachable, behind safe functions.
 //!
 //! The rules: one operation a block; a `SAFETY:` that answers each precondition of that operation;
 //! and what the kernel is relied on for stands in `kernel.md`, with a test.

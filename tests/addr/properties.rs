@@ -69,8 +69,13 @@ fn read_back(text: &str) -> UnixAddr {
     }
 }
 
+/// More cases than the default, unless `PROPTEST_CASES` says how many.
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() }
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 4096;
+    }
+    config
 }
 
 proptest! {
