@@ -1,7 +1,10 @@
 //! What the tests share: names that nobody else has, folders that go away, children that end.
 
 // Each test binary uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
+
+#[macro_use]
+pub mod kinds;
 
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use afunix::UnixAddr;
+use rustix::fd::AsRawFd;
 
 /// How long anything may take that should take no time at all.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -158,7 +162,20 @@ pub fn in_child_with(
     let mut command = Command::new(std::env::current_exe().expect("this very program"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, test);
     prepare(&mut command);
-    run(&mut command)
+    let output = run(&mut command);
+    // Of a wrong name the harness makes no test at all, and is content.
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!said.contains("running 0 tests"), "there is no test named {test}");
+    output
+}
+
+/// [`in_child`], where the body must come to its end. If it says why it was skipped, so does this.
+#[track_caller]
+pub fn passes_in_child(test: &str, body: impl FnOnce()) {
+    let output = in_child(test, body);
+    assert_success(&output);
+    let said = String::from_utf8_lossy(&output.stdout);
+    said.lines().filter(|line| line.contains("skipped: ")).for_each(|line| println!("{line}"));
 }
 
 /// Panics with what a child said, unless it ended with 0.
@@ -186,4 +203,90 @@ pub fn open_fds() -> Vec<(i32, PathBuf)> {
         .collect();
     fds.sort();
     fds
+}
+
+/// What a failed call must not have changed: the files in a folder, each with its inode and mode.
+pub fn snapshot(folder: impl AsRef<Path>) -> Vec<(PathBuf, u64, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let metadata = path.symlink_metadata().expect("a file that stays");
+        if metadata.is_dir() {
+            files.append(&mut snapshot(&path));
+        }
+        files.push((path, metadata.ino(), metadata.mode()));
+    }
+    files.sort();
+    files
+}
+
+/// A descriptor's number, the inode it is open on, its descriptor flags and its status flags:
+/// all that adopting it or giving it back must keep.
+pub fn identity(fd: &impl AsRawFd) -> (i32, u64, i32, i32) {
+    let fd = fd.as_raw_fd();
+    // SAFETY: the three calls write nothing but `stat`, which zeros are a value of.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        assert_eq!(libc::fstat(fd, &mut stat), 0, "descriptor {fd} is closed");
+        (fd, stat.st_ino, libc::fcntl(fd, libc::F_GETFD), libc::fcntl(fd, libc::F_GETFL))
+    }
+}
+
+/// Whether this process may do what only root may.
+pub fn is_root() -> bool {
+    // SAFETY: it cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Nobody's ids, by which the process works for as long as it holds this. For a child alone: the
+/// whole process is nobody.
+pub struct Nobody(());
+
+impl Nobody {
+    pub const UID: u32 = 65534;
+
+    pub fn new() -> Self {
+        // SAFETY: numbers alone, and one null pointer for no groups.
+        unsafe {
+            assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+            assert_eq!(libc::setegid(Self::UID), 0);
+            assert_eq!(libc::seteuid(Self::UID), 0);
+        }
+        Self(())
+    }
+}
+
+impl Drop for Nobody {
+    fn drop(&mut self) {
+        // SAFETY: numbers alone.
+        unsafe {
+            assert_eq!(libc::seteuid(0), 0);
+            assert_eq!(libc::setegid(0), 0);
+        }
+    }
+}
+
+/// Makes a call that must leave libc's `errno` alone, because it does not go through libc.
+#[track_caller]
+pub fn keeping_errno<R>(call: impl FnOnce() -> R) -> R {
+    const MARK: i32 = 4242;
+    // Elsewhere the crate has no system calls of its own.
+    const RAW: bool = cfg!(all(
+        target_endian = "little",
+        not(rustix_use_libc),
+        any(
+            target_arch = "arm",
+            target_arch = "riscv64",
+            target_arch = "x86",
+            all(any(target_arch = "aarch64", target_arch = "x86_64"), target_pointer_width = "64"),
+        ),
+    ));
+    // SAFETY: the pointer is to this thread's own variable.
+    unsafe { *libc::__errno_location() = MARK };
+    let answer = call();
+    // SAFETY: as above.
+    let errno = unsafe { *libc::__errno_location() };
+    assert!(!RAW || errno == MARK, "the call changed errno to {errno}");
+    answer
 }
