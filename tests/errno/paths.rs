@@ -111,7 +111,6 @@ fn read_only_filesystem_lets_connect_but_not_bind<T: Data + 'static>(test: &str)
         let rows = [("live", IN_USE, OK), ("missing", ROFS, NO_ENT)];
         check_bind::<T>(folder.path(), spare.path(), &rows);
         check_connect::<T>(folder.path(), &folder.addr("live"), &rows);
-        mount(&folder, "", libc::MS_REMOUNT).unwrap();
         // The folder that it hides can be removed only when it is gone.
         let target = std::ffi::CString::new(folder.path().to_str().unwrap()).unwrap();
         // SAFETY: the path is a C string.
@@ -119,20 +118,21 @@ fn read_only_filesystem_lets_connect_but_not_bind<T: Data + 'static>(test: &str)
     });
 }
 
-/// Mounts for this thread alone.
+/// Mounts at the folder, or changes the mount there. The first time, this thread gets mounts of its
+/// own, which are gone with it.
 fn mount(folder: &TempDir, kind: &str, flags: libc::c_ulong) -> std::io::Result<()> {
     let target = std::ffi::CString::new(folder.path().to_str().unwrap()).unwrap();
     let kind = std::ffi::CString::new(kind).unwrap();
     let (none, private) = (std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE);
+    let check = |done: i32| if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    if flags == 0 {
+        // SAFETY: a number alone.
+        check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+        // SAFETY: whatever is not null is a C string.
+        check(unsafe { libc::mount(none, c"/".as_ptr(), none, private, none.cast()) })?;
+    }
     // SAFETY: whatever is not null is a C string.
-    let done = unsafe {
-        (flags != 0 || libc::unshare(libc::CLONE_NEWNS) == 0)
-            && (flags != 0
-                || libc::mount(none, c"/".as_ptr(), none, private, std::ptr::null()) == 0)
-            && libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, std::ptr::null())
-                == 0
-    };
-    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    check(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, none.cast()) })
 }
 
 fn socket_that_is_bound_but_does_not_listen_refuses<T: Connects + 'static>(_: &str) {

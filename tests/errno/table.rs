@@ -22,12 +22,14 @@ pub const ROFS: Result<(), Errno> = Err(Errno::ROFS);
 /// and what `connect` and `send_to` say.
 pub type Row = (&'static str, Result<(), Errno>, Result<(), Errno>);
 
+type Bind = fn(&UnixAddr) -> Result<(), Errno>;
+
 /// Tries every way to bind each path. `spare` is a folder in which any name can be bound.
 pub fn check_bind<T: Data>(folder: &Path, spare: &Path, rows: &[Row]) {
     for &(case, expected, _) in rows {
         let (path, before) = (folder.join(case), snapshot(folder));
         let target = addr(&path);
-        let ways: [(&str, fn(&UnixAddr) -> Result<(), Errno>); 3] = [
+        let ways: [(&str, Bind); 3] = [
             ("bind", |addr| T::bind(addr).map(drop)),
             ("serve", |addr| T::serve(addr).map(drop)),
             ("connect_from_to", |addr| T::connect_from_to(addr, &UnixAddr::UNNAMED).map(drop)),
