@@ -229,7 +229,10 @@ pub fn identity(fd: &impl AsRawFd) -> (i32, u64, i32, i32) {
     unsafe {
         let mut stat: libc::stat = std::mem::zeroed();
         assert_eq!(libc::fstat(fd, &mut stat), 0, "descriptor {fd} is closed");
-        (fd, stat.st_ino, libc::fcntl(fd, libc::F_GETFD), libc::fcntl(fd, libc::F_GETFL))
+        // Its width differs from one architecture to the next.
+        #[allow(clippy::unnecessary_cast)]
+        let inode = stat.st_ino as u64;
+        (fd, inode, libc::fcntl(fd, libc::F_GETFD), libc::fcntl(fd, libc::F_GETFL))
     }
 }
 

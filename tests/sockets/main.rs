@@ -1,0 +1,17 @@
+//! The five types against the kernel: each call, what it gives, and what it leaves alone.
+
+#[path = "../common/mod.rs"]
+#[macro_use]
+mod common;
+
+mod adoption;
+mod bytes;
+mod closing;
+mod connecting;
+mod datagrams;
+mod limits;
+mod listening;
+mod messages;
+mod names;
+mod nonblocking;
+mod seen_names;
