@@ -6,7 +6,7 @@
 #[macro_use]
 pub mod kinds;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -38,9 +38,15 @@ pub struct TempDir(PathBuf);
 
 impl TempDir {
     pub fn new() -> Self {
-        let path = format!("/tmp/afx-{}-{}", std::process::id(), unique());
-        std::fs::create_dir(&path).expect("a fresh folder");
-        Self(path.into())
+        loop {
+            let path = format!("/tmp/afx-{}-{}", std::process::id(), unique());
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Self(path.into()),
+                // A test that was killed, in a process of the same number, left it behind.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{path}: {error}"),
+            }
+        }
     }
 
     pub fn path(&self) -> &Path {

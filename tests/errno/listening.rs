@@ -14,6 +14,7 @@ for_connecting!(
     accept_of_a_listener_that_was_shut_down_is_einval_behind_what_was_queued
     backlog_of_n_admits_one_more_then_says_eagain_and_the_same_socket_may_retry
     negative_backlog_asks_for_as_many_as_the_system_allows
+    listener_that_names_no_backlog_admits_as_many_as_the_system_allows
 );
 
 fn listening<T: Connects>(backlog: i32) -> (T::Listener, UnixAddr) {
@@ -128,18 +129,33 @@ fn backlog_of_n_admits_one_more_then_says_eagain_and_the_same_socket_may_retry<T
     }
 }
 
-fn negative_backlog_asks_for_as_many_as_the_system_allows<T: Connects>(_: &str) {
+/// The kernel's limit, or as much of it as tells it from any small backlog.
+fn many() -> usize {
     let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
-    // More than any small backlog that a negative number might be taken for.
-    let enough = somaxconn.trim().parse::<usize>().unwrap().min(200);
-    let (listener, server) = listening::<T>(-1);
-    let clients: Vec<_> = (0..enough)
-        .map(|_| {
-            let client = T::unbound().unwrap();
-            client.set_nonblocking(true).unwrap();
-            assert_eq!(client.connect_to(&server), OK);
-            client
-        })
-        .collect();
-    drop((listener, clients));
+    somaxconn.trim().parse::<usize>().unwrap().min(200)
+}
+
+/// Panics unless that many connections can be pending at once.
+fn check_admits_many<T: Connects>(server: &UnixAddr) {
+    let clients = [(); 200].map(|()| T::unbound().unwrap());
+    for client in clients.iter().take(many()) {
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(client.connect_to(server), OK);
+    }
+}
+
+fn negative_backlog_asks_for_as_many_as_the_system_allows<T: Connects>(_: &str) {
+    let (_listener, server) = listening::<T>(-1);
+    check_admits_many::<T>(&server);
+    let server = name("server");
+    let _bound = T::Listener::bind_with_backlog(&server, -1).unwrap();
+    check_admits_many::<T>(&server);
+}
+
+fn listener_that_names_no_backlog_admits_as_many_as_the_system_allows<T: Connects>(_: &str) {
+    let server = name("server");
+    let _bound = T::Listener::bind(&server).unwrap();
+    check_admits_many::<T>(&server);
+    let (_listener, server) = T::Listener::autobind().unwrap();
+    check_admits_many::<T>(&server);
 }

@@ -104,7 +104,7 @@ fn local_addr_into_replaces_a_longer_address_and_a_shorter_one<T: Socket>(_: &st
         addr(folder.path_of_len(108)),
         name("short"),
         addr(folder.path_of_len(107)),
-        UnixAddr::from_abstract_name(&[b'a'; 60]).unwrap(),
+        name(&"long".repeat(15)),
     ];
     for name in names {
         let socket = T::bind(&name).unwrap();
