@@ -7,6 +7,5 @@ mod common;
 mod abstracts;
 mod listening;
 mod paths;
-mod permissions;
 mod states;
 mod table;

@@ -1,9 +1,12 @@
 //! Tables of addresses with what each call says to them.
 
+// Two programs use it, each a part.
+#![allow(dead_code)]
+
 use std::any::TypeId;
 use std::path::Path;
 
-use afunix::{Errno, UnixAddr, UnixDatagram};
+use afunix::{Errno, OwnedFd, UnixAddr, UnixDatagram};
 
 use crate::common::kinds::{Data, Socket};
 use crate::common::{addr, keeping_errno, snapshot};
@@ -101,10 +104,21 @@ pub fn check_reach<T: Data + 'static>(
 }
 
 /// A socket of a type that is not `T`, at `target`.
-pub fn other_type<T: Socket>(target: &UnixAddr) -> afunix::OwnedFd {
+pub fn other_type<T: Socket>(target: &UnixAddr) -> OwnedFd {
     if T::TYPE == libc::SOCK_DGRAM {
         afunix::UnixListener::bind(target).unwrap().into()
     } else {
         UnixDatagram::bind(target).unwrap().into()
     }
+}
+
+/// Reads away what is sent to a datagram socket, whose queue would fill in the course of a table.
+/// The thread ends with the test process.
+pub fn drained(fd: OwnedFd) -> OwnedFd {
+    let reader = rustix::io::fcntl_dupfd_cloexec(&fd, 0).unwrap();
+    std::thread::spawn(move || {
+        let reader = UnixDatagram::try_from(reader);
+        while reader.as_ref().is_ok_and(|reader| reader.recv(&mut [0]).is_ok()) {}
+    });
+    fd
 }

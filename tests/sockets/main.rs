@@ -9,7 +9,6 @@ mod bytes;
 mod closing;
 mod connecting;
 mod datagrams;
-mod limits;
 mod listening;
 mod messages;
 mod names;

@@ -1,24 +1,22 @@
 //! Names that a socket has, from the kernel or from us, and where they come from.
 
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 
 use afunix::{Errno, UnixAddr};
 use rustix::fd::AsRawFd;
 
 use crate::common::kinds::{Data, Socket};
-use crate::common::{TempDir, addr, name, passes_in_child, snapshot};
+use crate::common::{TempDir, addr, name, snapshot};
 
 for_all!(
     autobind_gives_five_lower_case_hex_digits_which_are_the_local_addr
     bind_to_a_path_makes_a_socket_file_that_stays_when_the_socket_closes
-    bind_to_a_path_makes_a_file_of_mode_0777_less_the_umask
     local_addr_is_what_bind_was_given_whatever_became_of_the_file
     local_addr_into_replaces_a_longer_address_and_a_shorter_one
 );
 for_data!(
     fresh_socket_has_no_name_and_no_peer
     pair_has_two_ends_without_names
-    bind_to_a_relative_path_is_seen_from_the_folder_it_was_made_in
     connect_with_passcred_binds_a_socket_without_a_name_even_if_it_fails
     connect_without_passcred_leaves_a_socket_without_a_name
     peer_addr_without_a_peer_is_enotconn_and_leaves_the_variable
@@ -70,20 +68,6 @@ fn bind_to_a_path_makes_a_socket_file_that_stays_when_the_socket_closes<T: Socke
     assert!(T::bind(&folder.addr("name")).is_ok());
 }
 
-fn bind_to_a_path_makes_a_file_of_mode_0777_less_the_umask<T: Socket>(test: &str) {
-    passes_in_child(test, || {
-        let folder = TempDir::new();
-        for umask in [0, 0o022, 0o077, 0o177, 0o777] {
-            // SAFETY: a number alone.
-            unsafe { libc::umask(umask) };
-            let path = folder.join(format!("{umask:o}"));
-            let _socket = T::bind(&addr(&path)).unwrap();
-            let mode = path.symlink_metadata().unwrap().mode();
-            assert_eq!(mode & 0o7777, 0o777 & !umask, "umask {umask:o}");
-        }
-    });
-}
-
 fn local_addr_is_what_bind_was_given_whatever_became_of_the_file<T: Socket>(_: &str) {
     let folder = TempDir::new();
     // Not the shortest way to say it.
@@ -119,24 +103,6 @@ fn local_addr_into_replaces_a_longer_address_and_a_shorter_one<T: Socket>(_: &st
             assert_eq!(variable, UnixAddr::UNNAMED);
         }
     }
-}
-
-fn bind_to_a_relative_path_is_seen_from_the_folder_it_was_made_in<T: Data>(test: &str) {
-    passes_in_child(test, || {
-        let (folder, elsewhere) = (TempDir::new(), TempDir::new());
-        let relative = addr("relative");
-        std::env::set_current_dir(folder.path()).unwrap();
-        let _server = T::serve(&relative).unwrap();
-        let client = T::unbound().unwrap();
-        std::env::set_current_dir(elsewhere.path()).unwrap();
-        assert_eq!(client.connect_to(&relative), Err(Errno::NOENT));
-        assert_eq!(client.connect_to(&folder.addr("relative")), Ok(()));
-        // The peer's name is the string that it was bound to, of no use from here.
-        assert_eq!(client.peer_addr(), Ok(relative));
-        std::env::set_current_dir(folder.path()).unwrap();
-        assert_eq!(T::unbound().unwrap().connect_to(&relative), Ok(()));
-        std::env::set_current_dir("/").unwrap();
-    });
 }
 
 fn set_passcred(socket: &impl AsRawFd) {
