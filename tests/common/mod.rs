@@ -1,10 +1,12 @@
 //! What the tests share: names that nobody else has, folders that go away, children that end.
 
 // Each test binary uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
-use std::io::Read;
-use std::os::fd::AsRawFd;
+#[macro_use]
+pub mod kinds;
+
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -13,7 +15,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use afunix::UnixAddr;
+use afunix::{AsRawFd, UnixAddr};
 
 /// How long anything may take that should take no time at all.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -35,9 +37,15 @@ pub struct TempDir(PathBuf);
 
 impl TempDir {
     pub fn new() -> Self {
-        let path = format!("/tmp/afx-{}-{}", std::process::id(), unique());
-        std::fs::create_dir(&path).expect("a fresh folder");
-        Self(path.into())
+        loop {
+            let path = format!("/tmp/afx-{}-{}", std::process::id(), unique());
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Self(path.into()),
+                // A test that was killed, in a process of the same number, left it behind.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{path}: {error}"),
+            }
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -164,7 +172,20 @@ pub fn in_child_with(
     let mut command = Command::new(std::env::current_exe().expect("this very program"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, test);
     prepare(&mut command);
-    run(&mut command)
+    let output = run(&mut command);
+    // Of a wrong name the harness makes no test at all, and is content.
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!said.contains("running 0 tests"), "there is no test named {test}");
+    output
+}
+
+/// [`in_child`], where the body must come to its end. If it says why it was skipped, so does this.
+#[track_caller]
+pub fn passes_in_child(test: &str, body: impl FnOnce()) {
+    let output = in_child(test, body);
+    assert_success(&output);
+    let said = String::from_utf8_lossy(&output.stdout);
+    said.lines().filter(|line| line.contains("skipped: ")).for_each(|line| println!("{line}"));
 }
 
 /// Panics with what a child said, unless it ended with 0.
@@ -191,7 +212,10 @@ pub fn with_empty_name<R: Send>(body: impl FnOnce() -> R + Send) -> R {
             // Without the privilege the tests take turns, in this process and in others.
             let turn = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
                 .expect("the manifest");
-            assert_eq!(unsafe { libc::flock(turn.as_raw_fd(), libc::LOCK_EX) }, 0);
+            assert_eq!(
+                unsafe { libc::flock(std::os::fd::AsRawFd::as_raw_fd(&turn), libc::LOCK_EX) },
+                0
+            );
             let result = body();
             drop(turn);
             result
@@ -213,4 +237,93 @@ pub fn open_fds() -> Vec<(i32, PathBuf)> {
         .collect();
     fds.sort();
     fds
+}
+
+/// What a failed call must not have changed: the files in a folder, each with its inode and mode.
+pub fn snapshot(folder: impl AsRef<Path>) -> Vec<(PathBuf, u64, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let metadata = path.symlink_metadata().expect("a file that stays");
+        if metadata.is_dir() {
+            files.append(&mut snapshot(&path));
+        }
+        files.push((path, metadata.ino(), metadata.mode()));
+    }
+    files.sort();
+    files
+}
+
+/// A descriptor's number, the inode it is open on, its descriptor flags and its status flags:
+/// all that adopting it or giving it back must keep.
+pub fn identity(fd: &impl AsRawFd) -> (i32, u64, i32, i32) {
+    let fd = fd.as_raw_fd();
+    // SAFETY: the three calls write nothing but `stat`, which zeros are a value of.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        assert_eq!(libc::fstat(fd, &mut stat), 0, "descriptor {fd} is closed");
+        // Its width differs from one architecture to the next.
+        #[allow(clippy::unnecessary_cast)]
+        let inode = stat.st_ino as u64;
+        (fd, inode, libc::fcntl(fd, libc::F_GETFD), libc::fcntl(fd, libc::F_GETFL))
+    }
+}
+
+/// Whether this process may do what only root may.
+pub fn is_root() -> bool {
+    // SAFETY: it cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Nobody's ids, by which the process works for as long as it holds this. For a child alone: the
+/// whole process is nobody.
+pub struct Nobody(());
+
+impl Nobody {
+    pub const UID: u32 = 65534;
+
+    pub fn new() -> Self {
+        // SAFETY: numbers alone, and one null pointer for no groups.
+        unsafe {
+            assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+            assert_eq!(libc::setegid(Self::UID), 0);
+            assert_eq!(libc::seteuid(Self::UID), 0);
+        }
+        Self(())
+    }
+}
+
+impl Drop for Nobody {
+    fn drop(&mut self) {
+        // SAFETY: numbers alone.
+        unsafe {
+            assert_eq!(libc::seteuid(0), 0);
+            assert_eq!(libc::setegid(0), 0);
+        }
+    }
+}
+
+/// Makes a call that must leave libc's `errno` alone, because it does not go through libc.
+#[track_caller]
+pub fn keeping_errno<R>(call: impl FnOnce() -> R) -> R {
+    const MARK: i32 = 4242;
+    // Elsewhere the crate has no system calls of its own.
+    const RAW: bool = cfg!(all(
+        target_endian = "little",
+        not(rustix_use_libc),
+        any(
+            target_arch = "arm",
+            target_arch = "riscv64",
+            target_arch = "x86",
+            all(any(target_arch = "aarch64", target_arch = "x86_64"), target_pointer_width = "64"),
+        ),
+    ));
+    // SAFETY: the pointer is to this thread's own variable.
+    unsafe { *libc::__errno_location() = MARK };
+    let answer = call();
+    // SAFETY: as above.
+    let errno = unsafe { *libc::__errno_location() };
+    assert!(!RAW || errno == MARK, "the call changed errno to {errno}");
+    answer
 }

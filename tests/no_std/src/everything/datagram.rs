@@ -1,7 +1,7 @@
 //! Datagrams.
 
 use afunix::{AsFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixStream};
-use rustix::fd::AsRawFd;
+use afunix::AsRawFd;
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;

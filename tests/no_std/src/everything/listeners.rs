@@ -4,7 +4,7 @@ use afunix::{
     AsFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
     UnixStream,
 };
-use rustix::fd::AsRawFd;
+use afunix::AsRawFd;
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::{check, check_socket, get};

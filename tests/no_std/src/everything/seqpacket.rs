@@ -3,7 +3,7 @@
 use afunix::{
     AsFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixSeqpacket, UnixSeqpacketListener,
 };
-use rustix::fd::AsRawFd;
+use afunix::AsRawFd;
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;

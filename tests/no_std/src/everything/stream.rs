@@ -4,7 +4,7 @@ use afunix::{
     AsFd, Errno, IoSlice, IoSliceMut, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixListener,
     UnixStream,
 };
-use rustix::fd::AsRawFd;
+use afunix::AsRawFd;
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;

@@ -1,0 +1,16 @@
+//! The five types against the kernel: each call, what it gives, and what it leaves alone.
+
+#[path = "../common/mod.rs"]
+#[macro_use]
+mod common;
+
+mod adoption;
+mod bytes;
+mod closing;
+mod connecting;
+mod datagrams;
+mod listening;
+mod messages;
+mod names;
+mod nonblocking;
+mod seen_names;
