@@ -31,6 +31,17 @@ impl UnixAddr {
     /// assert!(UnixAddr::from_pathname(&[b'a'; 109]).is_err());
     /// # Ok::<(), afunix::AddrError>(())
     /// ```
+    ///
+    /// A bad constant does not compile:
+    ///
+    /// ```compile_fail,E0080
+    /// # use afunix::UnixAddr;
+    /// const CUT: UnixAddr = match UnixAddr::from_pathname(b"/run/\0/cut") {
+    ///     Ok(addr) => addr,
+    ///     Err(_) => panic!("not a path"),
+    /// };
+    /// # println!("{CUT}");
+    /// ```
     #[inline]
     pub const fn from_pathname(path: &[u8]) -> Result<Self, AddrError> {
         if let Err(error) = check_path_len(path) {
@@ -200,7 +211,8 @@ impl UnixAddr {
     /// # Errors
     ///
     /// - [`DecodeError::Family`]: an address of another family.
-    /// - [`DecodeError::Length`]: 1, 112 or more; 111 for anything but a path of 108 bytes.
+    /// - [`DecodeError::Length`]: 1, 112 or more; 111 for anything but a path of 108 bytes, with a
+    ///   NUL behind it if there is a byte.
     /// - [`DecodeError::Truncated`]: `bytes` holds fewer than `addr_len`.
     ///
     /// # Examples

@@ -73,7 +73,7 @@ macro_rules! impl_connected {
             ///
             /// - `EAGAIN`: it is non-blocking and the backlog there is full. It is **not** under
             ///   way: call again later. `poll` does not tell when.
-            /// - `EISCONN`: it is connected. `EINVAL`: it listens.
+            /// - `EISCONN`: it is connected, and the backlog there is not full. `EINVAL`: it listens.
             ///
             /// The socket can be used again after each of them.
             ///

@@ -102,8 +102,8 @@ macro_rules! impl_data {
             ///
             /// # Errors
             ///
-            /// - `EADDRINUSE`: the name is taken: there is a file, whatever it is; or a socket of
-            ///   this type has the abstract name.
+            /// - `EADDRINUSE`: the name is taken: there is a file, whatever it is, and be it this
+            ///   socket's own; or a socket of this type has the abstract name.
             /// - `EINVAL`: the socket has a name already, or the address is unnamed (see
             ///   [`autobind`](Self::autobind)).
             /// - `ENOENT`, `ENOTDIR`, `ELOOP`: the directory is none.
@@ -158,7 +158,8 @@ macro_rules! impl_data {
             ///
             /// # Errors
             ///
-            /// As `peer_addr`; `name` is as it was then.
+            /// As `peer_addr`; `name` is as it was then (but see
+            /// [`from_fd_unchecked`](Self::from_fd_unchecked)).
             ///
             /// # Examples
             ///

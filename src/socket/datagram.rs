@@ -147,11 +147,13 @@ impl UnixDatagram {
     /// Sends one message to whoever has the name `to`, whole or not at all. Waits while the queue
     /// there is full; by default it holds 11 messages.
     ///
-    /// A connected socket may send elsewhere too.
+    /// A connected socket may send elsewhere too. When the queue there has room again, `poll` tells
+    /// only a socket that is connected to it; any other always looks ready.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send) and [`connect`](Self::connect).
+    /// As [`send`](Self::send) and [`connect`](Self::connect), but that `ECONNREFUSED` drops nothing
+    /// here.
     ///
     /// # Examples
     ///
@@ -173,8 +175,9 @@ impl UnixDatagram {
 
     /// Receives one message into `buf` and tells how long it was; waits if there is none.
     ///
-    /// What does not fit is lost, which [`Received::is_truncated`] tells. A message may be empty.
-    /// Descriptors that were sent along are closed by the kernel, and nothing tells.
+    /// What does not fit is lost, which [`Received::is_truncated`] tells. A message may be empty;
+    /// after [`shutdown`](Self::shutdown) for reading, so is what a blocking socket gets instead of
+    /// waiting. Descriptors that were sent along are closed by the kernel, and nothing tells.
     ///
     /// # Errors
     ///
@@ -243,7 +246,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As `recv`; `from` is as it was then.
+    /// As `recv`; `from` is as it was then (but see
+    /// [`from_fd_unchecked`](Self::from_fd_unchecked)).
     ///
     /// # Examples
     ///

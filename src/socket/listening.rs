@@ -148,7 +148,8 @@ macro_rules! impl_listening {
             ///
             /// # Errors
             ///
-            /// As `accept`; `from` is as it was then.
+            /// As `accept`; `from` is as it was then (but see
+            /// [`from_fd_unchecked`](Self::from_fd_unchecked)).
             ///
             /// # Examples
             ///

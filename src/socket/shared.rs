@@ -8,8 +8,9 @@ macro_rules! impl_socket {
             ///
             /// For programs whose seccomp filter forbids the three `getsockopt` calls that
             /// `TryFrom<OwnedFd>` makes. If it is another kind of socket, or none, its calls fail
-            /// with the kernel's errno; an address of another family is `EAFNOSUPPORT`, and where
-            /// that comes with a connection to accept, the connection is closed.
+            /// with the kernel's errno; an address of another family is `EAFNOSUPPORT`, with which a
+            /// connection that was accepted is closed, a message that was received is lost, and an
+            /// address that was to be filled is unnamed.
             ///
             /// The descriptor's flags stay as they are, close-on-exec included.
             ///
@@ -63,7 +64,8 @@ macro_rules! impl_socket {
             ///
             /// # Errors
             ///
-            /// As `local_addr`; `name` is as it was then.
+            /// As `local_addr`; `name` is as it was then (but see
+            /// [`from_fd_unchecked`](Self::from_fd_unchecked)).
             ///
             /// # Examples
             ///
@@ -110,8 +112,9 @@ macro_rules! impl_socket {
 
             /// Takes the error that is pending on this socket, if there is one.
             ///
-            /// Each is reported once, here or by the next call. Most often it is `ECONNRESET`:
-            /// the peer closed with data of ours unread.
+            /// Each is reported once, here or by the next call. It is `ECONNRESET`: the peer of a
+            /// connection closed with data of ours unread, or that of a datagram socket turned to
+            /// another and dropped messages of ours.
             ///
             /// # Errors
             ///
@@ -138,7 +141,8 @@ macro_rules! impl_socket {
             ///
             /// What is queued stays readable. After [`Shutdown::Write`] the peer of a connection
             /// reads to the end and then gets 0 bytes; after [`Shutdown::Read`] its sends are
-            /// `EPIPE`. A listener that is shut for reading accepts what is queued, then fails with
+            /// `EPIPE`, and a receive here that would wait gives 0 bytes (for datagrams only if it
+            /// is blocking). A listener that is shut for reading accepts what is queued, then fails with
             /// `EINVAL`, and new connections are refused.
             ///
             /// # Errors

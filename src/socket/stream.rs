@@ -61,7 +61,7 @@ impl UnixStream {
     /// - `EAGAIN`: it is non-blocking and nothing has come.
     /// - `EINTR`: a signal came first; nothing was read.
     /// - `ECONNRESET`, once, behind the data: the peer closed with data of ours unread.
-    /// - `EINVAL`: it is not connected.
+    /// - `EINVAL`: it is not connected, and `buf` is not empty.
     ///
     /// On an error nothing was taken from the queue.
     ///

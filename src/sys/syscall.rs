@@ -212,7 +212,7 @@ macro_rules! enter {
 #[cfg(not(asm_syscalls))]
 macro_rules! enter {
     ($number:expr; $($arg:ident $register:tt),+) => {
-        libc::syscall($number.addr() as libc::c_long, $($arg),+)
+        libc::syscall($number.addr().cast_signed() as libc::c_long, $($arg),+)
     };
 }
 

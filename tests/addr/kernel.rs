@@ -184,6 +184,22 @@ fn assert_comes_back(addr: &UnixAddr) {
     assert_eq!(UnixAddr::from_raw(&reply[..110], reported).as_ref(), Ok(addr));
 }
 
+/// See "A length decides what an address is" in `kernel.md`.
+#[test]
+fn lengths_that_no_address_has_are_refused_by_the_kernel_too() {
+    let bytes = [1u16.to_ne_bytes().to_vec(), vec![b'a'; 254]].concat();
+    for addr_len in [0, 1, 111, 112, 126, 128, 256] {
+        assert_eq!(bind(&socket(), &bytes, addr_len), Err(libc::EINVAL), "{addr_len}");
+    }
+    let fd = socket();
+    assert_eq!(bind(&fd, &bytes, 2), Ok(()));
+    assert_eq!(name(&fd, 128).1, 8, "autobound");
+    for family in [libc::AF_UNSPEC, libc::AF_INET] {
+        let bytes = [&u16::try_from(family).unwrap().to_ne_bytes()[..], b"\0name"].concat();
+        assert_eq!(bind(&socket(), &bytes, 7), Err(libc::EINVAL));
+    }
+}
+
 /// See "A full path is reported as 111 bytes" in `kernel.md`.
 #[test]
 fn paths_of_107_and_108_bytes_go_both_ways() {

@@ -103,6 +103,7 @@ fn accept_of_a_listener_that_was_shut_down_is_einval_behind_what_was_queued<T: C
     assert_eq!(listener.local_addr(), Ok(server));
 }
 
+/// See "A backlog of n admits n + 1" in `kernel.md`.
 fn backlog_of_n_admits_one_more_then_says_eagain_and_the_same_socket_may_retry<T: Connects>(
     _: &str,
 ) {

@@ -76,6 +76,7 @@ for_connecting!(
     path_of_the_other_type_that_does_not_listen_is_eprototype
 );
 
+/// See "Only a socket's file is looked up by connect; bind looks at nothing" in `kernel.md`.
 fn bind_to_a_path_of_each_kind_says_the_errno_of_the_table<T: Data>(_: &str) {
     let stage = Stage::new::<T>();
     let folder = stage.folder.path();

@@ -23,6 +23,7 @@ for_connecting!(
 
 const INVAL: Result<(), Errno> = Err(Errno::INVAL);
 
+/// See "Binding twice" in `kernel.md`.
 fn bind_of_a_bound_socket_is_einval_and_makes_no_file<T: Data>(_: &str) {
     let folder = TempDir::new();
     let own = folder.addr("own");

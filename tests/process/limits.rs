@@ -82,6 +82,7 @@ fn listener_without_a_descriptor_left_is_emfile_and_leaves_nothing<T: Connects>(
     });
 }
 
+/// See "A listener can lose descriptors to accept but no connection" in `kernel.md`.
 fn accept_without_a_descriptor_left_is_emfile_and_the_connection_stays_pending<T: Connects>(
     test: &str,
 ) {

@@ -70,6 +70,7 @@ fn folder_without_search_permission_is_eacces_to_all<T: Data + 'static>(test: &s
     });
 }
 
+/// See "Write permission on the file admits, and is checked first" in `kernel.md`.
 fn socket_without_write_permission_is_eacces_before_anything_else_is_looked_at<
     T: Data + 'static,
 >(

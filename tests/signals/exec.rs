@@ -53,6 +53,7 @@ fn every_descriptor() -> Vec<(&'static str, OwnedFd)> {
     made
 }
 
+/// See "Close-on-exec at birth" in `kernel.md`.
 #[test]
 fn descriptor_from_every_constructor_and_accept_is_closed_on_exec() {
     const TEST: &str = "exec::descriptor_from_every_constructor_and_accept_is_closed_on_exec";

@@ -27,6 +27,7 @@ fn without_peer<T: Data>() -> T {
     T::pair().unwrap().0
 }
 
+/// See "SIGPIPE is for streams" in `kernel.md`.
 #[test]
 fn stream_write_to_a_closed_peer_is_epipe_and_no_signal() {
     let _watchdog = Watchdog::new();

@@ -26,6 +26,7 @@ fn stream_read_behind_the_data_of_a_closed_peer_is_0_again_and_again() {
     assert_eq!(&buf, b"dsst wor");
 }
 
+/// See "Reading nothing" in `kernel.md`.
 #[test]
 fn stream_read_with_an_empty_buffer_is_0_and_takes_nothing() {
     let (_watchdog, a, b) = pair();
@@ -96,6 +97,7 @@ fn stream_vectored_read_fills_the_buffers_in_order_and_leaves_the_rest() {
     assert_eq!((&first, &second, &third), (b"ab", b"cde", b"f\x07\x07\x07"));
 }
 
+/// See "More than 1024 pieces" in `kernel.md`.
 #[test]
 fn stream_vectored_write_of_more_than_1024_pieces_sends_the_first_1024() {
     let (_watchdog, a, b) = pair();

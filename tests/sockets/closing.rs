@@ -119,6 +119,7 @@ fn peer_that_closed_with_our_data_unread_is_econnreset_once<T: Connects>(_: &str
     assert!(socket.peer_addr().is_ok());
 }
 
+/// See "The end with data unread" in `kernel.md`.
 #[test]
 fn stream_reset_comes_behind_the_data() {
     let _watchdog = crate::common::Watchdog::new();

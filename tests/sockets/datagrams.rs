@@ -22,6 +22,7 @@ fn size(socket: &UnixDatagram) -> Result<usize, Errno> {
     socket.recv(&mut [0; 16]).map(|received| received.size)
 }
 
+/// See "How much is queued" in `kernel.md`.
 #[test]
 fn datagram_to_a_receiver_that_does_not_answer_waits_behind_a_short_queue() {
     let _watchdog = Watchdog::new();
@@ -76,6 +77,7 @@ fn datagram_send_to_a_peer_that_turned_away_is_eperm() {
     assert_eq!((a.send(b"x"), size(&other)), (Ok(1), Ok(1)));
 }
 
+/// See "A datagram that nobody takes empties the sender's own queue" in `kernel.md`.
 #[test]
 fn datagram_send_to_a_closed_peer_drops_the_own_queue_and_then_is_enotconn() {
     let _watchdog = Watchdog::new();

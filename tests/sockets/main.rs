@@ -9,6 +9,8 @@ mod bytes;
 mod closing;
 mod connecting;
 mod datagrams;
+mod discarded;
+mod files;
 mod listening;
 mod messages;
 mod names;

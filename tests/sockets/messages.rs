@@ -24,6 +24,7 @@ fn told(bytes: usize, size: usize) -> impl Fn(Received) -> bool {
     }
 }
 
+/// See "The true size of a message" in `kernel.md`.
 fn message_longer_than_the_buffer_reports_its_true_size<T: Messages>(_: &str) {
     let (a, b) = T::pair().unwrap();
     for room in [0, 1, 9, 10, 11] {
@@ -73,6 +74,7 @@ fn message_of_no_bytes_arrives_as_one<T: Messages>(_: &str) {
     assert_eq!(b.recv(&mut [0]), Err(Errno::AGAIN));
 }
 
+/// See "An empty message" in `kernel.md`.
 #[test]
 fn seqpacket_end_looks_like_a_message_of_no_bytes() {
     let _watchdog = Watchdog::new();

@@ -22,6 +22,7 @@ for_data!(
     peer_addr_without_a_peer_is_enotconn_and_leaves_the_variable
 );
 
+/// See "Autobind" in `kernel.md`.
 fn autobind_gives_five_lower_case_hex_digits_which_are_the_local_addr<T: Socket>(_: &str) {
     let (first, first_name) = T::autobind().unwrap();
     let (second, second_name) = T::autobind().unwrap();

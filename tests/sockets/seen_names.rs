@@ -72,6 +72,7 @@ fn peer_addr_of_each_form_is_the_name_of_the_listener<T: Connects>(_: &str) {
     }
 }
 
+/// See "A peer's name outlives the peer" in `kernel.md`.
 fn peer_addr_stays_after_the_peer_closed<T: Connects>(_: &str) {
     let folder = TempDir::new();
     let (server, own) = (folder.addr("server"), folder.addr("client"));
@@ -118,6 +119,7 @@ fn recv_from_sees_each_form_of_name_that_the_sender_has() {
     }
 }
 
+/// See "A sender's name is looked up when the message is received" in `kernel.md`.
 #[test]
 fn recv_from_sees_the_name_that_the_sender_got_after_it_sent() {
     let _watchdog = crate::common::Watchdog::new();
