@@ -18,8 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
-use afunix::AsRawFd;
-use afunix::{Errno, UnixAddr, UnixDatagram};
+use afunix::{AsRawFd, Errno, UnixAddr, UnixDatagram};
 
 const USAGE: &str = "usage: datagram_client ADDRESS [--clients N] [--messages N] [--size BYTES]
                        [--wait SECONDS] [--name ADDRESS | --unnamed]

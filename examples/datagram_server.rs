@@ -21,8 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs, io, ptr, thread};
 
-use afunix::AsRawFd;
-use afunix::{Errno, Shutdown, UnixAddr, UnixDatagram};
+use afunix::{AsRawFd, Errno, Shutdown, UnixAddr, UnixDatagram};
 
 const USAGE: &str = "usage: datagram_server ADDRESS [--messages N] [--buffer BYTES]
 ADDRESS is /path or @name";

@@ -143,10 +143,8 @@ impl fmt::Display for DecodeError {
         match *self {
             Self::Family { found } => write!(f, "address family is {found}, AF_UNIX is 1"),
             Self::Length { addr_len } => {
-                write!(
-                    f,
-                    "address length is {addr_len}, the kernel gives 0, 2, 3 to 110, or 111 for a path of 108 bytes"
-                )
+                write!(f, "address length is {addr_len}, ")?;
+                f.write_str("the kernel gives 0, 2, 3 to 110, or 111 for a path of 108 bytes")
             }
             Self::Truncated { addr_len, have } => {
                 write!(f, "address is {addr_len} bytes, only {have} of them are here")

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use afunix::AsRawFd;
 use afunix::{
-    OwnedFd, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
+    AsRawFd, OwnedFd, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
+    UnixStream,
 };
 
 use crate::common::kinds::{Connects, Data, Listens, Socket};

@@ -3,8 +3,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use afunix::AsRawFd;
-use afunix::{Errno, IoSlice, Shutdown, UnixDatagram, UnixSeqpacket, UnixStream};
+use afunix::{AsRawFd, Errno, IoSlice, Shutdown, UnixDatagram, UnixSeqpacket, UnixStream};
 
 use crate::common::kinds::Data;
 use crate::common::{Watchdog, in_child, passes_in_child};

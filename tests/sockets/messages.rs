@@ -2,8 +2,7 @@
 
 use std::thread;
 
-use afunix::AsRawFd;
-use afunix::{Errno, Received, UnixDatagram, UnixSeqpacket};
+use afunix::{AsRawFd, Errno, Received, UnixDatagram, UnixSeqpacket};
 
 use crate::common::kinds::Messages;
 use crate::common::{Watchdog, is_root};

@@ -2,8 +2,7 @@
 
 use std::os::unix::fs::FileTypeExt;
 
-use afunix::AsRawFd;
-use afunix::{Errno, UnixAddr};
+use afunix::{AsRawFd, Errno, UnixAddr};
 
 use crate::common::kinds::{Data, Socket};
 use crate::common::{TempDir, addr, name, snapshot};

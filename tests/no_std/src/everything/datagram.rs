@@ -1,7 +1,6 @@
 //! Datagrams.
 
-use afunix::{AsFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixStream};
-use afunix::AsRawFd;
+use afunix::{AsFd, AsRawFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixStream};
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;

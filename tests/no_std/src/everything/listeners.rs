@@ -1,10 +1,9 @@
 //! Listeners, as far as the streams and seqpackets have not used them.
 
 use afunix::{
-    AsFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
-    UnixStream,
+    AsFd, AsRawFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixListener, UnixSeqpacket,
+    UnixSeqpacketListener, UnixStream,
 };
-use afunix::AsRawFd;
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::{check, check_socket, get};

@@ -1,9 +1,9 @@
 //! Sequenced packets.
 
 use afunix::{
-    AsFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixSeqpacket, UnixSeqpacketListener,
+    AsFd, AsRawFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixSeqpacket,
+    UnixSeqpacketListener,
 };
-use afunix::AsRawFd;
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;

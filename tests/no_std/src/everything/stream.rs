@@ -1,10 +1,9 @@
 //! Streams.
 
 use afunix::{
-    AsFd, Errno, IoSlice, IoSliceMut, OwnedFd, Shutdown, UnixAddr, UnixDatagram, UnixListener,
-    UnixStream,
+    AsFd, AsRawFd, Errno, IoSlice, IoSliceMut, OwnedFd, Shutdown, UnixAddr, UnixDatagram,
+    UnixListener, UnixStream,
 };
-use afunix::AsRawFd;
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;
