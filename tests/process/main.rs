@@ -8,6 +8,7 @@
 #[macro_use]
 mod common;
 
+mod filters;
 mod limits;
 mod mounts;
 mod permissions;

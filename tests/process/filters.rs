@@ -1,0 +1,111 @@
+//! Under a seccomp filter that forbids one call, as services have.
+
+use std::fs;
+use std::mem::offset_of;
+
+use afunix::{Errno, OwnedFd, UnixAddr, WrongSocket};
+
+use crate::common::kinds::{Connects, Socket};
+use crate::common::{TempDir, assert_success, identity, in_child, name, snapshot};
+
+for_all!(descriptor_that_cannot_be_asked_is_given_back_and_may_be_taken_unchecked);
+for_connecting!(listener_that_may_not_listen_leaves_no_file_and_no_name);
+
+/// A call by its own number, and by the one that it has in `socketcall` of 32-bit x86.
+#[derive(Clone, Copy)]
+struct Call(libc::c_long, u32);
+
+const LISTEN: Call = Call(libc::SYS_listen, 4);
+const GETSOCKOPT: Call = Call(libc::SYS_getsockopt, 15);
+
+/// From now on `call` is `EPERM` to this thread.
+fn forbid(Call(number, multiplexed): Call) {
+    const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+
+    let at = |offset: usize| u32::try_from(offset).unwrap();
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    // No number of a call is negative: elsewhere than on 32-bit x86 the second question is never
+    // answered with yes.
+    #[cfg(target_arch = "x86")]
+    let socketcall = u32::try_from(libc::SYS_socketcall).unwrap();
+    #[cfg(not(target_arch = "x86"))]
+    let socketcall = u32::MAX;
+    let low_half = if cfg!(target_endian = "big") { 4 } else { 0 };
+    let mut program = [
+        step(LOAD, 0, 0, at(offset_of!(libc::seccomp_data, nr))),
+        step(JUMP_IF_EQUAL, 3, 0, u32::try_from(number).unwrap()),
+        step(JUMP_IF_EQUAL, 0, 3, socketcall),
+        step(LOAD, 0, 0, at(offset_of!(libc::seccomp_data, args) + low_half)),
+        step(JUMP_IF_EQUAL, 0, 1, multiplexed),
+        step(RETURN, 0, 0, REFUSE),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).unwrap(),
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: numbers, and a program that is as long as it says and outlives the call.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let mode = libc::SECCOMP_MODE_FILTER;
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
+    }
+}
+
+fn listener_that_may_not_listen_leaves_no_file_and_no_name<T: Connects>(test: &str) {
+    let output = in_child(test, || {
+        let folder = TempDir::new();
+        let (path, name) = (folder.addr("socket"), name("listen"));
+        let before = snapshot(folder.path());
+        forbid(LISTEN);
+        for addr in [path, name] {
+            let refused: Option<Errno> = T::Listener::bind(&addr).err();
+            assert_eq!(refused, Some(Errno::PERM));
+            assert_eq!(T::Listener::autobind().err(), Some(Errno::PERM));
+            assert_eq!(snapshot(folder.path()), before);
+            // Free for the next one, whose `listen` gives the socket back, name and all.
+            let bound = T::bind(&addr).unwrap();
+            let refused = bound.listen(1).err().unwrap();
+            assert_eq!(refused.errno(), Errno::PERM);
+            assert_eq!(refused.into_socket().local_addr(), Ok(addr));
+            if addr == path {
+                fs::remove_file(folder.join("socket")).unwrap();
+            }
+        }
+    });
+    assert_success(&output);
+}
+
+fn descriptor_that_cannot_be_asked_is_given_back_and_may_be_taken_unchecked<T: Socket>(test: &str) {
+    let output = in_child(test, || {
+        let fd: OwnedFd = T::fresh().into();
+        let before = identity(&fd);
+        forbid(GETSOCKOPT);
+        let refused = T::try_from(fd).err().unwrap();
+        assert_eq!(refused.reason(), WrongSocket::Errno(Errno::PERM));
+        assert_eq!(refused.errno(), Errno::PERM);
+        let fd = refused.into_fd();
+        assert_eq!(identity(&fd), before);
+        let socket = T::from_fd_unchecked(fd);
+        let _: UnixAddr = socket.local_addr().unwrap();
+    });
+    assert_success(&output);
+}
+
+/// What the tests above rest on: the filter refuses that call and no other.
+#[test]
+fn filter_refuses_the_call_it_names_and_no_other() {
+    let output = in_child("filters::filter_refuses_the_call_it_names_and_no_other", || {
+        let socket = afunix::UnixStream::bind(&name("filter")).unwrap();
+        assert_eq!(socket.take_error(), Ok(None));
+        forbid(GETSOCKOPT);
+        assert_eq!(socket.take_error(), Err(Errno::PERM));
+        let listener = socket.listen(1).unwrap();
+        forbid(LISTEN);
+        assert_eq!(listener.listen(2), Err(Errno::PERM));
+    });
+    assert_success(&output);
+}
