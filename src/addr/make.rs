@@ -1,5 +1,7 @@
 //! Making an address: from a path, a name, a text, or what the kernel reported.
 
+use core::str::FromStr;
+
 use super::UnixAddr;
 use crate::error::{AddrError, DecodeError};
 use crate::wire::addr::{
@@ -272,5 +274,14 @@ impl UnixAddr {
             _ => *self = Self::UNNAMED,
         }
         Ok(())
+    }
+}
+
+/// [`UnixAddr::parse`] of a string, for what reads arguments and configurations by `FromStr`.
+impl FromStr for UnixAddr {
+    type Err = AddrError;
+
+    fn from_str(text: &str) -> Result<Self, AddrError> {
+        Self::parse(text.as_bytes())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use afunix::{AddrKind, UnixAddr};
+use afunix::{AddrError, AddrKind, UnixAddr};
 
 fn path(path: &[u8]) -> UnixAddr {
     UnixAddr::from_pathname(path).unwrap()
@@ -110,5 +110,7 @@ fn parse_reads_what_systemd_and_go_write() {
         (b"@ a\n", AddrKind::Abstract(b" a\n")),
     ] {
         assert_eq!(UnixAddr::parse(text).unwrap().kind(), kind);
+        assert_eq!(std::str::from_utf8(text).unwrap().parse::<UnixAddr>().unwrap().kind(), kind);
     }
+    assert_eq!("run/a".parse::<UnixAddr>(), Err(AddrError::NotAbsolute { first: b'r' }));
 }

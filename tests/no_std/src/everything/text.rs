@@ -24,6 +24,8 @@ pub fn run() -> Result<(), Failure> {
         print("\n");
         formatted(&addr, &text)?;
     }
+    let read: UnixAddr = get!(opaque("@name").parse());
+    check!(read.as_abstract_name() == opaque(Some(b"name")));
     let longest = get!(UnixAddr::from_pathname(opaque(&[0xff; 108])));
     check!(longest.to_text().as_str().len() == 432);
     formatted(&longest, &longest.to_text())
