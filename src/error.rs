@@ -160,7 +160,7 @@ impl core::error::Error for DecodeError {}
 #[non_exhaustive]
 pub enum WrongSocket {
     /// The kernel would not say: `ENOTSOCK` for what is no socket, `EPERM` from a seccomp filter.
-    Errno(Errno),
+    Kernel(Errno),
     /// It is a socket of another family.
     Domain {
         /// Its `SO_DOMAIN`; `AF_UNIX` is 1.
@@ -185,7 +185,7 @@ impl WrongSocket {
     #[must_use]
     pub const fn errno(self) -> Errno {
         match self {
-            Self::Errno(errno) => errno,
+            Self::Kernel(errno) => errno,
             Self::Domain { .. } => Errno::AFNOSUPPORT,
             Self::Type { .. } => Errno::PROTOTYPE,
             Self::Listening | Self::NotListening => Errno::INVAL,
@@ -196,7 +196,7 @@ impl WrongSocket {
 impl fmt::Display for WrongSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Errno(errno) => write!(f, "cannot tell what it is: {errno}"),
+            Self::Kernel(errno) => write!(f, "cannot tell what it is: {errno}"),
             Self::Domain { found } => write!(f, "socket family is {found}, AF_UNIX is 1"),
             Self::Type { wanted, found } => write!(f, "socket type is {found}, wanted {wanted}"),
             Self::Listening => f.write_str("socket listens, wanted one that carries data"),
@@ -306,3 +306,23 @@ impl<S> fmt::Display for ListenError<S> {
 }
 
 impl<S: fmt::Debug> core::error::Error for ListenError<S> {}
+
+/// Loses the numbers, keeps the meaning: for `?` in functions that speak only errno.
+macro_rules! impl_into_errno {
+    ($($Error:ty $(, $Param:ident)?;)+) => {$(
+        impl$(<$Param>)? From<$Error> for Errno {
+            #[inline]
+            fn from(error: $Error) -> Self {
+                error.errno()
+            }
+        }
+    )+};
+}
+
+impl_into_errno! {
+    AddrError;
+    DecodeError;
+    WrongSocket;
+    // The socket is closed with it, as it would be had it not been asked for back.
+    ListenError<S>, S;
+}

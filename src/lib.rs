@@ -38,6 +38,7 @@ mod socket;
 mod sys;
 mod wire;
 
+// Public for the fuzz targets and their replay alone; what it finds wrong it says by a panic.
 #[doc(hidden)]
 pub mod fuzzing;
 

@@ -53,7 +53,7 @@ macro_rules! impl_connected {
             ///
             #[doc = concat!("let (listener, server) = ", stringify!($Listener), "::autobind()?;")]
             /// # let name = format!("afunix-doc-{}-from", std::process::id());
-            /// let from = UnixAddr::from_abstract_name(name.as_bytes()).unwrap();
+            /// let from = UnixAddr::from_abstract_name(name.as_bytes())?;
             #[doc = concat!("let client = ", stringify!($Type), "::connect_from_to(&from, &server)?;")]
             /// let (_accepted, peer) = listener.accept()?;
             /// assert_eq!(peer, from);
@@ -76,6 +76,9 @@ macro_rules! impl_connected {
             /// - `EISCONN`: it is connected, and the backlog there is not full. `EINVAL`: it listens.
             ///
             /// The socket can be used again after each of them.
+            ///
+            /// A socket without a name that has `SO_PASSCRED` or `SO_PASSPIDFD` set is given one by this
+            /// call, as by [`autobind`](Self::autobind), and even if it fails.
             ///
             /// # Examples
             ///
@@ -109,7 +112,7 @@ macro_rules! impl_connected {
             #[doc = concat!("use afunix::", stringify!($Type), ";")]
             ///
             #[doc = concat!("let (socket, name) = ", stringify!($Type), "::autobind()?;")]
-            /// let listener = socket.listen(16).map_err(|refused| refused.errno())?;
+            /// let listener = socket.listen(16)?;
             #[doc = concat!("let _client = ", stringify!($Type), "::connect(&name)?;")]
             /// # let _ = listener;
             /// # Ok::<(), afunix::Errno>(())

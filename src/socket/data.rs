@@ -44,6 +44,10 @@ macro_rules! impl_data {
             /// assert!(socket.local_addr()?.is_unnamed());
             /// # Ok::<(), afunix::Errno>(())
             /// ```
+            ///
+            /// `SOCK_CLOEXEC`, see [socket(2)](https://man7.org/linux/man-pages/man2/socket.2.html).
+            #[doc(alias = "socket")]
+            #[doc(alias = "SOCK_CLOEXEC")]
             #[inline]
             pub fn unbound() -> Result<Self, Errno> {
                 socket($kind).map(|fd| Self { fd })
@@ -61,7 +65,7 @@ macro_rules! impl_data {
             #[doc = concat!("use afunix::{UnixAddr, ", stringify!($Type), "};")]
             ///
             /// # let name = format!("afunix-doc-{}-bind", std::process::id());
-            /// let addr = UnixAddr::from_abstract_name(name.as_bytes()).unwrap();
+            /// let addr = UnixAddr::from_abstract_name(name.as_bytes())?;
             #[doc = concat!("let socket = ", stringify!($Type), "::bind(&addr)?;")]
             /// assert_eq!(socket.local_addr()?, addr);
             /// # Ok::<(), afunix::Errno>(())
@@ -116,7 +120,7 @@ macro_rules! impl_data {
             ///
             #[doc = concat!("let socket = ", stringify!($Type), "::unbound()?;")]
             /// # let name = format!("afunix-doc-{}-bind-to", std::process::id());
-            /// let addr = UnixAddr::from_abstract_name(name.as_bytes()).unwrap();
+            /// let addr = UnixAddr::from_abstract_name(name.as_bytes())?;
             /// socket.bind_to(&addr)?;
             /// assert_eq!(socket.bind_to(&addr), Err(Errno::INVAL));
             /// # Ok::<(), afunix::Errno>(())

@@ -61,7 +61,9 @@ impl UnixDatagram {
     /// - `EACCES`: a directory may not be searched or the file not written.
     /// - `EPROTOTYPE`: at this path is a socket of another type. `EINVAL`: the address is unnamed.
     ///
-    /// The socket is as it was then.
+    /// The socket is as it was then. But one without a name that has `SO_PASSCRED` or
+    /// `SO_PASSPIDFD` set is given one by this call, as by [`autobind`](Self::autobind), and even if
+    /// it fails.
     ///
     /// # Examples
     ///
@@ -98,7 +100,7 @@ impl UnixDatagram {
     ///
     /// let (server, name) = UnixDatagram::autobind()?;
     /// # let text = format!("afunix-doc-{}-dgram-from", std::process::id());
-    /// let from = UnixAddr::from_abstract_name(text.as_bytes()).unwrap();
+    /// let from = UnixAddr::from_abstract_name(text.as_bytes())?;
     /// let client = UnixDatagram::connect_from_to(&from, &name)?;
     /// client.send(b"hello")?;
     /// assert_eq!(server.recv_from(&mut [0; 16])?.1, from);
@@ -123,7 +125,7 @@ impl UnixDatagram {
     /// - `EPIPE`: the peer has shut down reading, or this side writing. No `SIGPIPE`.
     /// - `ECONNRESET`, once: the peer turned to another with messages of ours unread.
     /// - `EMSGSIZE`: it is longer than the send buffer allows, 212,960 bytes by default.
-    /// - `ENOBUFS`: it is longer than any send buffer could allow.
+    /// - `ENOBUFS`: the send buffer would allow it, but it is longer than 4,263,616 bytes.
     /// - `EAGAIN`: this is non-blocking and the queue is full. `EINTR`: a signal came first.
     ///
     /// On an error nothing was sent.
@@ -153,7 +155,7 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// As [`send`](Self::send) and [`connect`](Self::connect), but that `ECONNREFUSED` drops nothing
-    /// here.
+    /// here. As `connect` it may give a name to a socket that has none.
     ///
     /// # Examples
     ///

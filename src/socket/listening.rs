@@ -32,7 +32,7 @@ macro_rules! impl_listening {
             #[doc = concat!("use afunix::{UnixAddr, ", stringify!($Listener), "};")]
             ///
             /// # let name = format!("afunix-doc-{}-lbind", std::process::id());
-            /// let addr = UnixAddr::from_abstract_name(name.as_bytes()).unwrap();
+            /// let addr = UnixAddr::from_abstract_name(name.as_bytes())?;
             #[doc = concat!("let listener = ", stringify!($Listener), "::bind(&addr)?;")]
             /// assert_eq!(listener.local_addr()?, addr);
             /// # Ok::<(), afunix::Errno>(())
@@ -57,7 +57,7 @@ macro_rules! impl_listening {
             #[doc = concat!("use afunix::{UnixAddr, ", stringify!($Listener), "};")]
             ///
             /// # let name = format!("afunix-doc-{}-backlog", std::process::id());
-            /// let addr = UnixAddr::from_abstract_name(name.as_bytes()).unwrap();
+            /// let addr = UnixAddr::from_abstract_name(name.as_bytes())?;
             #[doc = concat!("let listener = ", stringify!($Listener), "::bind_with_backlog(&addr, 4)?;")]
             /// # let _ = listener;
             /// # Ok::<(), afunix::Errno>(())
@@ -136,6 +136,7 @@ macro_rules! impl_listening {
             /// ```
             ///
             /// `accept4`, see [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html).
+            #[doc(alias = "accept4")]
             #[inline]
             pub fn accept(&self) -> Result<($Type, UnixAddr), Errno> {
                 let mut from = UnixAddr::UNNAMED;
@@ -182,7 +183,7 @@ macro_rules! impl_listening {
 /// use afunix::{UnixAddr, UnixListener, UnixStream};
 ///
 /// # let name = format!("afunix-doc-{}-listener", std::process::id());
-/// let addr = UnixAddr::from_abstract_name(name.as_bytes()).unwrap();
+/// let addr = UnixAddr::from_abstract_name(name.as_bytes())?;
 /// let listener = UnixListener::bind(&addr)?;
 /// let client = UnixStream::connect(&addr)?;
 /// let (server, from) = listener.accept()?;

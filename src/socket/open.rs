@@ -1,7 +1,7 @@
 //! New sockets: opened, named, connected; and what a failure leaves behind, which is nothing.
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{lstat, unlink};
+use rustix::fs::{FileType, lstat, unlink};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
@@ -52,12 +52,14 @@ pub(super) fn connected(kind: Kind, to: &UnixAddr) -> Result<OwnedFd, Errno> {
 /// Binds to `from` and connects to `to`; where the second fails, the first is undone.
 pub(super) fn connected_from(kind: Kind, from: &UnixAddr, to: &UnixAddr) -> Result<OwnedFd, Errno> {
     let fd = bound(kind, from)?;
-    // Before the wait for the peer: what stands at the path now is what `bind` made.
+    // The wait for the peer may be long: only what stands at the path before it can be ours.
     let file = FileId::at(from);
     match net::connect(borrow(&fd), to) {
         Ok(()) => Ok(fd),
         Err(error) => {
-            remove_file(from, file);
+            if let Some(file) = file {
+                remove_file(from, file);
+            }
             Err(error)
         }
     }
@@ -71,7 +73,10 @@ pub(super) fn listening(kind: Kind, addr: &UnixAddr, backlog: i32) -> Result<Own
     match net::listen(borrow(&fd), backlog) {
         Ok(()) => Ok(fd),
         Err(error) => {
-            remove_file(addr, FileId::at(addr));
+            // `listen` does not wait: what stands at the path now stood there before it.
+            if let Some(file) = FileId::at(addr) {
+                remove_file(addr, file);
+            }
             Err(error)
         }
     }
@@ -96,22 +101,22 @@ pub(super) fn adopt(fd: OwnedFd, kind: Kind, listens: bool) -> Result<OwnedFd, A
 }
 
 fn check(fd: BorrowedFd<'_>, kind: Kind, listens: bool) -> Result<(), WrongSocket> {
-    let found = sockopt::domain(fd).map_err(WrongSocket::Errno)?;
+    let found = sockopt::domain(fd).map_err(WrongSocket::Kernel)?;
     if found != i32::from(AF_UNIX) {
         return Err(WrongSocket::Domain { found });
     }
-    let (wanted, found) = (kind.number(), sockopt::kind(fd).map_err(WrongSocket::Errno)?);
+    let (wanted, found) = (kind.number(), sockopt::kind(fd).map_err(WrongSocket::Kernel)?);
     if found != wanted {
         return Err(WrongSocket::Type { wanted, found });
     }
-    match (listens, sockopt::listens(fd).map_err(WrongSocket::Errno)?) {
+    match (listens, sockopt::listens(fd).map_err(WrongSocket::Kernel)?) {
         (true, false) => Err(WrongSocket::NotListening),
         (false, true) => Err(WrongSocket::Listening),
         _ => Ok(()),
     }
 }
 
-/// Which file it is, as long as something keeps its inode from being used again.
+/// Which socket's file it is, as long as something keeps its inode from being used again.
 #[derive(Clone, Copy, Eq, PartialEq)]
 struct FileId {
     dev: u64,
@@ -119,20 +124,24 @@ struct FileId {
 }
 
 impl FileId {
+    /// `None` for what is no socket: that is nothing that `bind` made.
     fn at(addr: &UnixAddr) -> Option<Self> {
         let stat = lstat(addr.as_pathname_cstr()?).ok()?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+            return None;
+        }
         // Their widths differ from one architecture to the next.
         #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
         Some(Self { dev: u64::from(stat.st_dev), ino: u64::from(stat.st_ino) })
     }
 }
 
-/// Removes the socket file that a failed call made. The socket, still open, pins the inode; so a
-/// file that is another one by now is left alone.
+/// Removes the socket file that a call made which then failed, if it is still there. The socket,
+/// still open, pins the inode.
 #[cold]
-fn remove_file(addr: &UnixAddr, made: Option<FileId>) {
+fn remove_file(addr: &UnixAddr, made: FileId) {
     if let Some(path) = addr.as_pathname_cstr() {
-        if made.is_some() && FileId::at(addr) == made {
+        if FileId::at(addr) == Some(made) {
             // The error to report is the one that led here.
             let _ = unlink(path);
         }

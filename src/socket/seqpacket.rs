@@ -55,7 +55,7 @@ impl UnixSeqpacket {
     /// - `EPIPE`: the peer is gone or has shut down reading, or this side writing. No `SIGPIPE`.
     /// - `ECONNRESET`, once: the peer closed with messages of ours unread.
     /// - `EMSGSIZE`: it is longer than the send buffer allows, 212,960 bytes by default.
-    /// - `ENOBUFS`: it is longer than any send buffer could allow.
+    /// - `ENOBUFS`: the send buffer would allow it, but it is longer than 4,263,616 bytes.
     /// - `EAGAIN`: it is non-blocking and the queue is full.
     /// - `EINTR`: a signal came first. `ENOTCONN`: it is not connected.
     ///

@@ -142,6 +142,7 @@ impl UnixStream {
     /// ```
     ///
     /// `MSG_NOSIGNAL`, see [send(2)](https://man7.org/linux/man-pages/man2/send.2.html).
+    #[doc(alias = "MSG_NOSIGNAL")]
     #[inline]
     pub fn write(&self, buf: &[u8]) -> Result<usize, Errno> {
         send(borrow(&self.fd), buf)

@@ -10,7 +10,8 @@ use super::syscall::{fd_arg, int_arg, ptr_arg, syscall};
 
 /// Takes ownership of a descriptor that the kernel just installed for us.
 ///
-/// A negative number is refused with `EBADF`: it is no descriptor, whatever the call said.
+/// What is no `int`, or a negative one, is refused with `EBADF`: it is no descriptor, whatever the
+/// call said.
 ///
 /// # Safety
 ///
@@ -21,8 +22,8 @@ pub(crate) unsafe fn adopt(raw: usize) -> Result<OwnedFd, Errno> {
         // SAFETY:
         // - open, and needing no clean-up but `close`: the caller's promise.
         // - not -1: the conversion from an unsigned number let nothing negative through.
-        Ok(raw) if raw >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
-        _ => Err(Errno::BADF),
+        Ok(raw) => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
+        Err(_) => Err(Errno::BADF),
     }
 }
 

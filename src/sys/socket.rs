@@ -1,14 +1,12 @@
 //! Socket calls that rustix lacks, or whose form there keeps a panic reachable.
 
-use core::mem::MaybeUninit;
-
 use linux_raw_sys::{general, net};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::addr::UnixAddr;
 use super::fd::adopt;
-use super::syscall::{Arg, fd_arg, int_arg, socket_call};
+use super::syscall::{Arg, fd_arg, int_arg, ptr_arg, socket_call};
 
 const CLOEXEC: i32 = general::O_CLOEXEC.cast_signed();
 
@@ -88,10 +86,8 @@ pub(super) fn fill<T>(
     call: impl FnOnce(Arg, Arg) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     let (addr, capacity) = into.buffer();
-    let mut addr_len = MaybeUninit::new(capacity);
-    let done = call(addr, addr_len.as_mut_ptr().cast())?;
-    // SAFETY: it was initialised above, and the kernel writes nothing but a whole length.
-    let addr_len = unsafe { addr_len.assume_init() };
+    let mut addr_len = capacity;
+    let done = call(addr, ptr_arg(&raw mut addr_len))?;
     match into.settle(addr_len) {
         Ok(()) => Ok(done),
         Err(error) => Err(error.errno()),

@@ -1,7 +1,7 @@
 //! How a system call is made: inline assembly exactly where rustix has its own, libc elsewhere.
 //!
-//! `syscall!(NUMBER; args ...)` takes one to six arguments, each made by [`fd_arg`], [`int_arg`],
-//! [`len_arg`] or [`ptr_arg`]; `socket_call!(NUMBER, SYS_NUMBER; args ...)` goes through
+//! `syscall!(NUMBER; args ...)` takes two to six arguments (to four on x86), each made by [`fd_arg`],
+//! [`int_arg`], [`len_arg`] or [`ptr_arg`]; `socket_call!(NUMBER, SYS_NUMBER; args ...)` goes through
 //! `socketcall(2)` where the architecture has that one entrance for all of them.
 //!
 //! Arguments travel as pointers, so that those which are pointers keep their provenance.

@@ -112,12 +112,8 @@ fn openat_and_dup_give_new_descriptors_that_close_on_exec() {
     let null = openat(rustix::fs::CWD, c"/dev/null", general::O_RDWR).unwrap();
     let copy = dup(borrow(&null), 100).unwrap();
     assert!(copy.as_raw_fd() >= 100);
-    for fd in [&null, &copy] {
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
-        let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
-        assert_eq!(flags & general::O_CLOEXEC, general::O_CLOEXEC, "{info}");
-    }
+    assert_closes_on_exec(&null);
+    assert_closes_on_exec(&copy);
 }
 
 #[test]
@@ -159,6 +155,69 @@ fn an_option_longer_than_int_writes_no_more_than_int() {
     assert_eq!(sockopt::get_int(borrow(&fd), net::SO_PEERCRED), Ok(0));
     assert_eq!(sockopt::get_int(borrow(&fd), net::SO_COOKIE), Err(Errno::INVAL));
     assert_eq!(sockopt::get_int(borrow(&fd), net::SO_PEERGROUPS), Err(Errno::NODATA));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no such system call")]
+fn an_option_shorter_than_int_is_eproto() {
+    let fd = socket(Kind::Stream).unwrap();
+    // Of a socket that is bound to no device the answer is 0 bytes.
+    assert_eq!(sockopt::get_int(borrow(&fd), net::SO_BINDTODEVICE), Err(Errno::PROTO));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no such system call")]
+fn received_descriptors_close_on_exec() {
+    /// A control message of one descriptor, as the kernel lays it out.
+    #[repr(C)]
+    struct Rights {
+        header: net::cmsghdr,
+        fd: i32,
+    }
+    let (a, b) = pair(rustix::net::SocketType::DGRAM);
+    let mut byte = 0u8;
+    let mut piece = general::iovec { iov_base: ptr::from_mut(&mut byte).cast(), iov_len: 1 };
+    let mut rights = Rights {
+        header: net::cmsghdr {
+            cmsg_len: size_of::<net::cmsghdr>() + size_of::<i32>(),
+            cmsg_level: net::SOL_SOCKET.cast_signed(),
+            cmsg_type: net::SCM_RIGHTS.cast_signed(),
+        },
+        fd: a.as_raw_fd(),
+    };
+    let header = net::msghdr {
+        msg_iov: ptr::from_mut(&mut piece).cast(),
+        msg_iovlen: 1,
+        msg_control: ptr::from_mut(&mut rights).cast(),
+        msg_controllen: rights.header.cmsg_len,
+        ..EMPTY
+    };
+    for batch in [false, true] {
+        // SAFETY: one piece of one byte and one control message, alive to the end of the test.
+        assert_eq!(unsafe { msg::sendmsg(borrow(&a), &header, net::MSG_NOSIGNAL) }, Ok(1));
+        let mut one = [net::mmsghdr { msg_hdr: header, msg_len: 0 }];
+        let received = if batch {
+            // SAFETY: as above; the descriptor that arrives is owned below.
+            unsafe { msg::recvmmsg(borrow(&b), &mut one, net::MSG_DONTWAIT) }
+        } else {
+            // SAFETY: as above.
+            unsafe { msg::recvmsg(borrow(&b), &mut one[0].msg_hdr, net::MSG_DONTWAIT) }
+        };
+        assert_eq!(received, Ok(1));
+        // SAFETY: the kernel has just installed it, and nobody else knows of it.
+        let fd = unsafe { adopt(usize::try_from(rights.fd).unwrap()) }.unwrap();
+        assert_ne!(fd.as_raw_fd(), a.as_raw_fd());
+        assert_closes_on_exec(&fd);
+        rights.fd = a.as_raw_fd();
+    }
+}
+
+#[track_caller]
+fn assert_closes_on_exec(fd: &OwnedFd) {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+    let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+    assert_eq!(flags & general::O_CLOEXEC, general::O_CLOEXEC, "{info}");
 }
 
 #[test]

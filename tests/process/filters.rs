@@ -85,7 +85,7 @@ fn descriptor_that_cannot_be_asked_is_given_back_and_may_be_taken_unchecked<T: S
         let before = identity(&fd);
         forbid(GETSOCKOPT);
         let refused = T::try_from(fd).err().unwrap();
-        assert_eq!(refused.reason(), WrongSocket::Errno(Errno::PERM));
+        assert_eq!(refused.reason(), WrongSocket::Kernel(Errno::PERM));
         assert_eq!(refused.errno(), Errno::PERM);
         let fd = refused.into_fd();
         assert_eq!(identity(&fd), before);

@@ -65,7 +65,7 @@ fn expected<T: Socket>(is: &Is) -> Option<(WrongSocket, Errno, String)> {
     let wanted = T::TYPE;
     match *is {
         Is::NoSocket => Some((
-            WrongSocket::Errno(Errno::NOTSOCK),
+            WrongSocket::Kernel(Errno::NOTSOCK),
             Errno::NOTSOCK,
             format!("cannot tell what it is: {}", Errno::NOTSOCK),
         )),

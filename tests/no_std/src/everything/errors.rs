@@ -35,7 +35,7 @@ pub fn run() -> Result<(), Failure> {
         say(&error)?;
     }
     for (error, errno) in opaque([
-        (WrongSocket::Errno(Errno::PERM), Errno::PERM),
+        (WrongSocket::Kernel(Errno::PERM), Errno::PERM),
         (WrongSocket::Domain { found: 2 }, Errno::AFNOSUPPORT),
         (WrongSocket::Type { wanted: 1, found: 2 }, Errno::PROTOTYPE),
         (WrongSocket::Listening, Errno::INVAL),
