@@ -40,7 +40,8 @@ macro_rules! impl_connected {
             /// who it is from the start.
             ///
             /// Where `from` is a path, its file is made by this call, and looked at once more before
-            /// it connects; if that fails, the file is removed again.
+            /// it connects; if that fails, the file is removed again, unless something else stands
+            /// there by then.
             ///
             /// # Errors
             ///

@@ -87,7 +87,8 @@ impl UnixDatagram {
     /// Makes a socket with the name `from` whose one peer is `to`.
     ///
     /// Where `from` is a path, its file is made by this call, and looked at once more before it
-    /// connects; if that fails, the file is removed again.
+    /// connects; if that fails, the file is removed again, unless something else stands there by
+    /// then.
     ///
     /// # Errors
     ///
