@@ -8,6 +8,7 @@ use core::fmt;
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use rustix::net::SocketType;
 
 /// An address that the caller described cannot exist.
 ///
@@ -196,9 +197,14 @@ impl WrongSocket {
 impl fmt::Display for WrongSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::Kernel(Errno::NOTSOCK) => f.write_str("not a socket"),
+            Self::Kernel(Errno::BADF) => f.write_str("not open, or open as a path alone"),
             Self::Kernel(errno) => write!(f, "cannot tell what it is: {errno}"),
             Self::Domain { found } => write!(f, "socket family is {found}, AF_UNIX is 1"),
-            Self::Type { wanted, found } => write!(f, "socket type is {found}, wanted {wanted}"),
+            Self::Type { wanted, found } => {
+                let (wanted_name, found_name) = (type_name(wanted), type_name(found));
+                write!(f, "socket type is {found}{found_name}, wanted {wanted}{wanted_name}")
+            }
             Self::Listening => f.write_str("socket listens, wanted one that carries data"),
             Self::NotListening => f.write_str("socket does not listen"),
         }
@@ -206,6 +212,16 @@ impl fmt::Display for WrongSocket {
 }
 
 impl core::error::Error for WrongSocket {}
+
+/// What a type of socket is called, in parentheses; the numbers differ between architectures.
+fn type_name(number: i32) -> &'static str {
+    match u32::try_from(number).map(SocketType::from_raw) {
+        Ok(SocketType::STREAM) => " (stream)",
+        Ok(SocketType::DGRAM) => " (datagram)",
+        Ok(SocketType::SEQPACKET) => " (seqpacket)",
+        _ => "",
+    }
+}
 
 /// A descriptor that was not adopted, with the reason. It comes back open and unchanged.
 ///

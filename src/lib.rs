@@ -47,8 +47,11 @@ pub mod kernel {}
 
 pub use addr::{ABSTRACT_NAME_MAX, AddrKind, AddrText, SUN_PATH_LEN, UnixAddr};
 pub use error::{AddrError, AdoptError, DecodeError, ListenError, WrongSocket};
-pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+#[doc(no_inline)]
+pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+#[doc(no_inline)]
 pub use rustix::io::{Errno, IoSlice, IoSliceMut};
+#[doc(no_inline)]
 pub use rustix::net::Shutdown;
 pub use socket::{
     Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,

@@ -29,6 +29,7 @@ const FROM_RUSTIX: &[&str] = &[
     "RawFd",
     "BorrowedFd",
     "Errno",
+    "IntoRawFd",
     "IoSlice",
     "IoSliceMut",
     "OwnedFd",

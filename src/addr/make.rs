@@ -14,7 +14,8 @@ impl UnixAddr {
     /// Makes the address of a path: 1 to 108 bytes, none of them NUL.
     ///
     /// The path is taken as it stands: relative to the working directory of whoever uses it unless
-    /// it begins with `/`, and with nothing special about `@`.
+    /// it begins with `/`, and with nothing special about `@`. A `std::path::Path` gives its bytes by
+    /// `path.as_os_str().as_bytes()`, with `std::os::unix::ffi::OsStrExt`.
     ///
     /// # Errors
     ///
@@ -84,7 +85,7 @@ impl UnixAddr {
     ///
     /// Every byte counts, NUL included: `"a"`, `"a\0"` and `"\0a"` are three names, and `""` is
     /// one too. Abstract names live in the network namespace and are gone with their socket; no
-    /// permission guards them, so see who is there. Linux only.
+    /// permission guards them, so a client should ask who is there (`SO_PEERCRED`). Linux only.
     ///
     /// # Errors
     ///

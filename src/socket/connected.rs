@@ -3,6 +3,7 @@
 /// Implements connecting and listening; `$Listener` is what the type becomes by `listen`.
 macro_rules! impl_connected {
     ($Type:ident, $Listener:ident, $kind:expr) => {
+        /// # Connecting and listening
         impl $Type {
             /// Makes a socket that is connected to `addr`. Waits while the backlog there is full.
             ///

@@ -3,6 +3,7 @@
 /// Implements making and naming; `$rustix` is rustix's word for the type.
 macro_rules! impl_data {
     ($Type:ident, $kind:expr, $rustix:expr) => {
+        /// # Making and naming
         impl $Type {
             /// Makes two sockets that are connected to each other; neither has a name.
             ///
@@ -101,8 +102,12 @@ macro_rules! impl_data {
 
             /// Gives this socket a name.
             ///
-            /// A path makes a file, whose mode is 0777 less the umask. It stays when the socket is
-            /// closed, and must not exist before, not even as a dangling symbolic link.
+            /// A path makes a file, whose mode is 0777 less the umask; or, where `fchmod` was called
+            /// on this socket before, the mode that was given less the umask, from the first instant.
+            /// The file stays when the socket is closed, and must not exist before, not even as a
+            /// dangling symbolic link. One that an earlier process left is known by `connect`, which is
+            /// `ECONNREFUSED` if nobody has it open; but two who look, remove and bind at once remove
+            /// each other's, so hold a lock.
             ///
             /// # Errors
             ///

@@ -11,7 +11,7 @@ use crate::sys::data::{recv, recvfrom, send, sendto};
 use crate::sys::fd::borrow;
 use crate::sys::socket::{Kind, getpeername, getsockname, socket};
 use crate::sys::sockopt;
-use crate::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, RawFd, Shutdown};
+use crate::{AsFd, AsRawFd, BorrowedFd, Errno, IntoRawFd, OwnedFd, RawFd, Shutdown};
 
 /// A socket that sends messages to whoever has a name and receives them from anybody.
 ///

@@ -9,11 +9,12 @@ use crate::error::AdoptError;
 use crate::sys::fd::borrow;
 use crate::sys::socket::{Kind, accept, getsockname};
 use crate::sys::sockopt;
-use crate::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, RawFd, Shutdown};
+use crate::{AsFd, AsRawFd, BorrowedFd, Errno, IntoRawFd, OwnedFd, RawFd, Shutdown};
 
 /// Implements listening; `$Type` is what `accept` gives.
 macro_rules! impl_listening {
     ($Listener:ident, $Type:ident, $kind:expr) => {
+        /// # Listening
         impl $Listener {
             /// Makes a socket with a name and listens for as many pending connections as
             /// `net.core.somaxconn` allows.

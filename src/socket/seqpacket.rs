@@ -14,7 +14,7 @@ use crate::sys::data::{recv, send};
 use crate::sys::fd::borrow;
 use crate::sys::socket::{Kind, getpeername, getsockname, socket};
 use crate::sys::sockopt;
-use crate::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, RawFd, Shutdown};
+use crate::{AsFd, AsRawFd, BorrowedFd, Errno, IntoRawFd, OwnedFd, RawFd, Shutdown};
 
 /// A connection that carries messages both ways, in order, each arriving whole or cut, never glued.
 ///

@@ -3,6 +3,7 @@
 /// Implements adopting, lending, giving away, and what every socket can be asked.
 macro_rules! impl_socket {
     ($Type:ident, $kind:expr, listens: $listens:literal, made: $made:literal) => {
+        /// # Any socket
         impl $Type {
             /// Takes a descriptor without asking the kernel what it is.
             ///
@@ -25,6 +26,7 @@ macro_rules! impl_socket {
             /// # let _ = socket;
             /// # Ok::<(), afunix::Errno>(())
             /// ```
+            #[doc(alias = "from_raw_fd")]
             #[inline]
             #[must_use]
             pub const fn from_fd_unchecked(fd: OwnedFd) -> Self {
@@ -143,7 +145,7 @@ macro_rules! impl_socket {
             /// reads to the end and then gets 0 bytes; after [`Shutdown::Read`] its sends are
             /// `EPIPE`, and a receive here that would wait gives 0 bytes (for datagrams only if it
             /// is blocking). A listener that is shut for reading accepts what is queued, then fails with
-            /// `EINVAL`, and new connections are refused.
+            /// `EINVAL` (while no descriptor is free: with `EMFILE`), and new connections are refused.
             ///
             /// # Errors
             ///
@@ -181,6 +183,14 @@ macro_rules! impl_socket {
             }
         }
 
+        /// Gives the descriptor away as a number, which is then yours to close.
+        impl IntoRawFd for $Type {
+            #[inline]
+            fn into_raw_fd(self) -> RawFd {
+                self.fd.into_raw_fd()
+            }
+        }
+
         /// Gives the descriptor away; no system call is made.
         impl From<$Type> for OwnedFd {
             #[inline]
@@ -194,6 +204,20 @@ macro_rules! impl_socket {
         ///
         /// On a refusal the descriptor comes back open, with the reason:
         /// [`AdoptError`](crate::AdoptError).
+        ///
+        /// # Examples
+        ///
+        /// One that a service manager passed to this process, which knows it by its number only:
+        ///
+        /// ```no_run
+        #[doc = concat!("use afunix::{FromRawFd, OwnedFd, ", stringify!($Type), "};")]
+        ///
+        /// // SAFETY: 3 was passed to this process, and nothing else in it has taken it yet.
+        /// let fd = unsafe { OwnedFd::from_raw_fd(3) };
+        #[doc = concat!("let socket = ", stringify!($Type), "::try_from(fd).map_err(|refused| refused.reason())?;")]
+        /// # let _ = socket;
+        /// # Ok::<(), afunix::WrongSocket>(())
+        /// ```
         impl TryFrom<OwnedFd> for $Type {
             type Error = AdoptError;
 

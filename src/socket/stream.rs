@@ -15,7 +15,9 @@ use crate::sys::fd::borrow;
 use crate::sys::msg::{PIECES_MAX, send_vectored};
 use crate::sys::socket::{Kind, getpeername, getsockname, socket};
 use crate::sys::sockopt;
-use crate::{AsFd, AsRawFd, BorrowedFd, Errno, IoSlice, IoSliceMut, OwnedFd, RawFd, Shutdown};
+use crate::{
+    AsFd, AsRawFd, BorrowedFd, Errno, IntoRawFd, IoSlice, IoSliceMut, OwnedFd, RawFd, Shutdown,
+};
 
 /// A connection that carries bytes both ways, in order, without bounds between messages.
 ///

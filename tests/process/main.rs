@@ -10,6 +10,7 @@ mod common;
 
 mod filters;
 mod limits;
+mod modes;
 mod mounts;
 mod permissions;
 mod surroundings;

@@ -60,15 +60,23 @@ fn candidates() -> Vec<(&'static str, OwnedFd, Is)> {
     ]
 }
 
+/// A type as people are told it.
+fn named(kind: i32) -> String {
+    let name = match kind {
+        libc::SOCK_STREAM => "stream",
+        libc::SOCK_DGRAM => "datagram",
+        _ => "seqpacket",
+    };
+    format!("{kind} ({name})")
+}
+
 /// What must come of making a `T` of it: the reason, the errno and the text.
 fn expected<T: Socket>(is: &Is) -> Option<(WrongSocket, Errno, String)> {
     let wanted = T::TYPE;
     match *is {
-        Is::NoSocket => Some((
-            WrongSocket::Kernel(Errno::NOTSOCK),
-            Errno::NOTSOCK,
-            format!("cannot tell what it is: {}", Errno::NOTSOCK),
-        )),
+        Is::NoSocket => {
+            Some((WrongSocket::Kernel(Errno::NOTSOCK), Errno::NOTSOCK, "not a socket".to_owned()))
+        }
         Is::Inet => Some((
             WrongSocket::Domain { found: libc::AF_INET },
             Errno::AFNOSUPPORT,
@@ -77,7 +85,7 @@ fn expected<T: Socket>(is: &Is) -> Option<(WrongSocket, Errno, String)> {
         Is::Unix { kind: found, .. } if found != wanted => Some((
             WrongSocket::Type { wanted, found },
             Errno::PROTOTYPE,
-            format!("socket type is {found}, wanted {wanted}"),
+            format!("socket type is {}, wanted {}", named(found), named(wanted)),
         )),
         Is::Unix { listens: true, .. } if !T::LISTENS => Some((
             WrongSocket::Listening,
