@@ -162,6 +162,28 @@ impl UnixAddr {
         matches!(self.kind(), AddrKind::Unnamed)
     }
 
+    /// How many bytes the kernel is given, 2 to 110: `addrlen` of `bind(2)`.
+    ///
+    /// A pathname counts its NUL where that fits, so 107 and 108 bytes of path both give 110.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::UnixAddr;
+    ///
+    /// assert_eq!(UnixAddr::UNNAMED.addr_len(), 2);
+    /// assert_eq!(UnixAddr::from_abstract_name(b"")?.addr_len(), 3);
+    /// assert_eq!(UnixAddr::from_pathname(b"/a")?.addr_len(), 5);
+    /// # Ok::<(), afunix::AddrError>(())
+    /// ```
+    #[doc(alias = "addrlen")]
+    #[doc(alias = "socklen_t")]
+    #[inline]
+    #[must_use]
+    pub const fn addr_len(&self) -> usize {
+        self.raw_len()
+    }
+
     /// The bytes that the kernel is given, family first, [`addr_len`](Self::addr_len) of them: for
     /// calls of other crates.
     ///

@@ -11,6 +11,13 @@ use crate::wire::text::{Parsed, parse};
 
 /// # Making an address
 impl UnixAddr {
+    /// The address of a socket that has none: two bytes of family and nothing else.
+    ///
+    /// It is what a peer that never called `bind` has. To bind it is an error here; to ask the
+    /// kernel for a free name is [`UnixStream::autobind`](crate::UnixStream::autobind) and its
+    /// likes.
+    pub const UNNAMED: Self = Self::fresh();
+
     /// Makes the address of a path: 1 to 108 bytes, none of them NUL.
     ///
     /// The path is taken as it stands: relative to the working directory of whoever uses it unless

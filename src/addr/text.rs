@@ -5,6 +5,7 @@ use core::fmt::{self, Write};
 use super::{AddrKind, UnixAddr};
 use crate::wire::text::{escape, needs_dot_slash};
 
+/// # Showing an address
 impl UnixAddr {
     /// The text that [`Display`](#impl-Display-for-UnixAddr) prints, on the stack, at most 432
     /// bytes of ASCII.

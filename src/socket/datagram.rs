@@ -40,8 +40,6 @@ pub struct UnixDatagram {
     fd: OwnedFd,
 }
 
-impl_socket!(UnixDatagram, Kind::Datagram, listens: false,
-    made: "let socket = UnixDatagram::unbound()?;");
 impl_data!(UnixDatagram, Kind::Datagram, SocketType::DGRAM);
 
 /// # Peers
@@ -271,3 +269,6 @@ impl UnixDatagram {
         Ok(Received::new(size, room))
     }
 }
+
+impl_socket!(UnixDatagram, Kind::Datagram, listens: false,
+    made: "let socket = UnixDatagram::unbound()?;");

@@ -197,9 +197,9 @@ pub struct UnixListener {
     fd: OwnedFd,
 }
 
+impl_listening!(UnixListener, UnixStream, Kind::Stream);
 impl_socket!(UnixListener, Kind::Stream, listens: true,
     made: "let (socket, _name) = UnixListener::autobind()?;");
-impl_listening!(UnixListener, UnixStream, Kind::Stream);
 
 /// Waits for connections that carry messages: the server's end of [`UnixSeqpacket::connect`].
 ///
@@ -223,6 +223,6 @@ pub struct UnixSeqpacketListener {
     fd: OwnedFd,
 }
 
+impl_listening!(UnixSeqpacketListener, UnixSeqpacket, Kind::Seqpacket);
 impl_socket!(UnixSeqpacketListener, Kind::Seqpacket, listens: true,
     made: "let (socket, _name) = UnixSeqpacketListener::autobind()?;");
-impl_listening!(UnixSeqpacketListener, UnixSeqpacket, Kind::Seqpacket);

@@ -39,8 +39,6 @@ pub struct UnixSeqpacket {
     fd: OwnedFd,
 }
 
-impl_socket!(UnixSeqpacket, Kind::Seqpacket, listens: false,
-    made: "let socket = UnixSeqpacket::unbound()?;");
 impl_data!(UnixSeqpacket, Kind::Seqpacket, SocketType::SEQPACKET);
 impl_connected!(UnixSeqpacket, UnixSeqpacketListener, Kind::Seqpacket);
 
@@ -115,3 +113,6 @@ impl UnixSeqpacket {
         Ok(Received::new(size, room))
     }
 }
+
+impl_socket!(UnixSeqpacket, Kind::Seqpacket, listens: false,
+    made: "let socket = UnixSeqpacket::unbound()?;");

@@ -46,8 +46,6 @@ pub struct UnixStream {
     fd: OwnedFd,
 }
 
-impl_socket!(UnixStream, Kind::Stream, listens: false,
-    made: "let socket = UnixStream::unbound()?;");
 impl_data!(UnixStream, Kind::Stream, SocketType::STREAM);
 impl_connected!(UnixStream, UnixListener, Kind::Stream);
 
@@ -183,3 +181,6 @@ impl UnixStream {
         send_vectored(borrow(&self.fd), bufs)
     }
 }
+
+impl_socket!(UnixStream, Kind::Stream, listens: false,
+    made: "let socket = UnixStream::unbound()?;");

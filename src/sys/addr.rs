@@ -62,13 +62,6 @@ pub struct UnixAddr {
 }
 
 impl UnixAddr {
-    /// The address of a socket that has none: two bytes of family and nothing else.
-    ///
-    /// It is what a peer that never called `bind` has. To bind it is an error here; to ask the
-    /// kernel for a free name is [`UnixStream::autobind`](crate::UnixStream::autobind) and its
-    /// likes.
-    pub const UNNAMED: Self = Self::fresh();
-
     /// [`UNNAMED`](Self::UNNAMED), made where it is needed: storing zeros is half the work of
     /// copying a constant.
     #[inline]
@@ -118,7 +111,7 @@ impl UnixAddr {
     /// What the kernel is given: the family and the exact bytes of `sun_path`.
     #[inline]
     pub(crate) const fn raw(&self) -> &[u8] {
-        let len = self.addr_len();
+        let len = self.raw_len();
         // SAFETY: INVARIANT len.
         unsafe { core::hint::assert_unchecked(FAMILY_LEN <= len && len <= ADDR_MAX) };
         match self.bytes.split_at_checked(len) {
@@ -144,23 +137,9 @@ impl UnixAddr {
         sun_path
     }
 
-    /// How many bytes the kernel is given, 2 to 110: `addrlen` of `bind(2)`.
-    ///
-    /// A pathname counts its NUL where that fits, so 107 and 108 bytes of path both give 110.
-    ///
-    /// ```
-    /// use afunix::UnixAddr;
-    ///
-    /// assert_eq!(UnixAddr::UNNAMED.addr_len(), 2);
-    /// assert_eq!(UnixAddr::from_abstract_name(b"")?.addr_len(), 3);
-    /// assert_eq!(UnixAddr::from_pathname(b"/a")?.addr_len(), 5);
-    /// # Ok::<(), afunix::AddrError>(())
-    /// ```
-    #[doc(alias = "addrlen")]
-    #[doc(alias = "socklen_t")]
+    /// How many bytes the kernel is given.
     #[inline]
-    #[must_use]
-    pub const fn addr_len(&self) -> usize {
+    pub(crate) const fn raw_len(&self) -> usize {
         self.bytes[LEN] as usize
     }
 
@@ -203,9 +182,9 @@ impl UnixAddr {
             }
             Ok(Shape::Abstract(len)) => self.bytes[LEN] = abstract_len(len),
             // Of a sender without a name the kernel writes nothing, not even the family.
-            Ok(Shape::Unnamed) => *self = Self::UNNAMED,
+            Ok(Shape::Unnamed) => *self = Self::fresh(),
             Err(error) => {
-                *self = Self::UNNAMED;
+                *self = Self::fresh();
                 return Err(error);
             }
         }
