@@ -165,8 +165,11 @@ const fn until_nul(bytes: &[u8]) -> usize {
 #[inline]
 pub(crate) const fn has_nul(bytes: &[u8]) -> bool {
     let len = bytes.len();
+    if len > 128 {
+        return until_nul(bytes) < len;
+    }
     if len >= 64 {
-        return len > 128 && until_nul(bytes) < len || blocks_have_nul::<64>(bytes);
+        return blocks_have_nul::<64>(bytes);
     }
     if len >= 32 {
         return blocks_have_nul::<32>(bytes);
