@@ -182,10 +182,25 @@ pub fn in_child_with(
 /// [`in_child`], where the body must come to its end. If it says why it was skipped, so does this.
 #[track_caller]
 pub fn passes_in_child(test: &str, body: impl FnOnce()) {
-    let output = in_child(test, body);
+    passes_in_child_with(test, |_| {}, body);
+}
+
+/// [`passes_in_child`] with a command that can be changed before it starts.
+#[track_caller]
+pub fn passes_in_child_with(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce()) {
+    let output = in_child_with(test, prepare, body);
     assert_success(&output);
     let said = String::from_utf8_lossy(&output.stdout);
     said.lines().filter(|line| line.contains("skipped: ")).for_each(|line| println!("{line}"));
+}
+
+/// Says why a test cannot be run here; the test returns after that. Where nothing may be left out,
+/// the environment has `AFUNIX_TESTS_MAY_NOT_SKIP`, and the test fails.
+#[track_caller]
+pub fn skip(reason: impl std::fmt::Display) {
+    let allowed = std::env::var_os("AFUNIX_TESTS_MAY_NOT_SKIP").is_none();
+    assert!(allowed, "this may not be skipped: {reason}");
+    println!("skipped: {reason}");
 }
 
 /// Panics with what a child said, unless it ended with 0.
