@@ -107,12 +107,13 @@ impl Drop for Watchdog {
     }
 }
 
-/// Waits for a child whose output is piped; kills it and panics after [`LONG`].
+/// Waits for a child whose output is piped; kills it and panics after half of [`LONG`], so before a
+/// [`Watchdog`] ends the process and leaves the child behind.
 pub fn finish(child: Child) -> Output {
-    finish_within(LONG, child)
+    finish_within(LONG / 2, child)
 }
 
-/// [`finish`] with another limit than [`LONG`].
+/// [`finish`] with another limit.
 pub fn finish_within(limit: Duration, mut child: Child) -> Output {
     fn drain(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
         let (sender, receiver) = mpsc::channel();
