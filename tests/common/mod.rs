@@ -5,6 +5,7 @@
 
 #[macro_use]
 pub mod kinds;
+pub mod raw;
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
