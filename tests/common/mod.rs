@@ -108,6 +108,31 @@ impl Drop for Watchdog {
     }
 }
 
+/// Starts a call that has to wait, in a thread of its own, and comes back when it does: when the
+/// thread is asleep in one and the same system call for some time.
+pub fn start_waiting<'scope, R: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    call: impl FnOnce() -> R + Send + 'scope,
+) -> thread::ScopedJoinHandle<'scope, R> {
+    let (sender, receiver) = mpsc::channel();
+    let waiting = scope.spawn(move || {
+        // SAFETY: it cannot fail.
+        sender.send(unsafe { libc::gettid() }).expect("a thread that listens");
+        call()
+    });
+    let path = format!("/proc/self/task/{}/syscall", receiver.recv().expect("a thread"));
+    let (mut last, mut same) = (String::new(), 0);
+    while same < 5 {
+        thread::sleep(Duration::from_millis(10));
+        // Where the kernel does not tell, the time must do.
+        let now = std::fs::read_to_string(&path).unwrap_or_else(|_| "unknown".to_owned());
+        same = if now == last && !now.starts_with("running") { same + 1 } else { 0 };
+        last = now;
+    }
+    assert!(!waiting.is_finished(), "the call did not wait");
+    waiting
+}
+
 /// Waits for a child whose output is piped; kills it and panics after half of [`LONG`], so before a
 /// [`Watchdog`] ends the process and leaves the child behind.
 pub fn finish(child: Child) -> Output {
