@@ -5,6 +5,7 @@
 
 #[macro_use]
 pub mod kinds;
+pub mod raw;
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -107,12 +108,38 @@ impl Drop for Watchdog {
     }
 }
 
-/// Waits for a child whose output is piped; kills it and panics after [`LONG`].
-pub fn finish(child: Child) -> Output {
-    finish_within(LONG, child)
+/// Starts a call that has to wait, in a thread of its own, and comes back when it does: when the
+/// thread is asleep in one and the same system call for some time.
+pub fn start_waiting<'scope, R: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    call: impl FnOnce() -> R + Send + 'scope,
+) -> thread::ScopedJoinHandle<'scope, R> {
+    let (sender, receiver) = mpsc::channel();
+    let waiting = scope.spawn(move || {
+        // SAFETY: it cannot fail.
+        sender.send(unsafe { libc::gettid() }).expect("a thread that listens");
+        call()
+    });
+    let path = format!("/proc/self/task/{}/syscall", receiver.recv().expect("a thread"));
+    let (mut last, mut same) = (String::new(), 0);
+    while same < 5 {
+        thread::sleep(Duration::from_millis(10));
+        // Where the kernel does not tell, the time must do.
+        let now = std::fs::read_to_string(&path).unwrap_or_else(|_| "unknown".to_owned());
+        same = if now == last && !now.starts_with("running") { same + 1 } else { 0 };
+        last = now;
+    }
+    assert!(!waiting.is_finished(), "the call did not wait");
+    waiting
 }
 
-/// [`finish`] with another limit than [`LONG`].
+/// Waits for a child whose output is piped; kills it and panics after half of [`LONG`], so before a
+/// [`Watchdog`] ends the process and leaves the child behind.
+pub fn finish(child: Child) -> Output {
+    finish_within(LONG / 2, child)
+}
+
+/// [`finish`] with another limit.
 pub fn finish_within(limit: Duration, mut child: Child) -> Output {
     fn drain(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
         let (sender, receiver) = mpsc::channel();
@@ -182,10 +209,25 @@ pub fn in_child_with(
 /// [`in_child`], where the body must come to its end. If it says why it was skipped, so does this.
 #[track_caller]
 pub fn passes_in_child(test: &str, body: impl FnOnce()) {
-    let output = in_child(test, body);
+    passes_in_child_with(test, |_| {}, body);
+}
+
+/// [`passes_in_child`] with a command that can be changed before it starts.
+#[track_caller]
+pub fn passes_in_child_with(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce()) {
+    let output = in_child_with(test, prepare, body);
     assert_success(&output);
     let said = String::from_utf8_lossy(&output.stdout);
     said.lines().filter(|line| line.contains("skipped: ")).for_each(|line| println!("{line}"));
+}
+
+/// Says why a test cannot be run here; the test returns after that. Where nothing may be left out,
+/// the environment has `AFUNIX_TESTS_MAY_NOT_SKIP`, and the test fails.
+#[track_caller]
+pub fn skip(reason: impl std::fmt::Display) {
+    let allowed = std::env::var_os("AFUNIX_TESTS_MAY_NOT_SKIP").is_none();
+    assert!(allowed, "this may not be skipped: {reason}");
+    println!("skipped: {reason}");
 }
 
 /// Panics with what a child said, unless it ended with 0.

@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::symlink;
 
-use afunix::{OwnedFd, UnixAddr};
+use afunix::{Errno, OwnedFd, UnixAddr};
 
 use crate::common::kinds::{Connects, Data};
-use crate::common::{TempDir, addr, is_root, snapshot};
+use crate::common::{TempDir, addr, is_root, skip, snapshot};
 use crate::table::*;
 
 /// A folder with one file of each kind, and the sockets that must stay open for it.
@@ -67,6 +67,33 @@ fn root_folder() -> Row {
     ("/", IN_USE, if is_root() { REFUSED } else { ACCES })
 }
 
+/// To root it is sysfs itself that says that it makes no files. Elsewhere it may be mounted to be
+/// read alone.
+fn sysfs() -> Option<Row> {
+    // SAFETY: zeros are a value of it, and the call may write it; the path is a C string.
+    let (found, stat) = unsafe {
+        let mut stat: libc::statfs = std::mem::zeroed();
+        (libc::statfs(c"/sys".as_ptr(), &mut stat) == 0, stat)
+    };
+    // `SYSFS_MAGIC`, in whatever type this libc has it.
+    if !found || stat.f_type != 0x6265_6572 {
+        skip("there is no sysfs at /sys");
+        return None;
+    }
+    // SAFETY: as above.
+    let flags = unsafe {
+        let mut stat: libc::statvfs = std::mem::zeroed();
+        assert_eq!(libc::statvfs(c"/sys".as_ptr(), &mut stat), 0);
+        stat.f_flag
+    };
+    let bind = match flags & libc::ST_RDONLY {
+        0 if is_root() => Err(Errno::PERM),
+        0 => ACCES,
+        _ => ROFS,
+    };
+    Some(("/sys/x", bind, NO_ENT))
+}
+
 for_data!(
     bind_to_a_path_of_each_kind_says_the_errno_of_the_table
     connect_to_a_path_of_each_kind_says_the_errno_of_the_table
@@ -82,12 +109,18 @@ fn bind_to_a_path_of_each_kind_says_the_errno_of_the_table<T: Data>(_: &str) {
     let folder = stage.folder.path();
     check_bind::<T>(folder, folder, ROWS);
     check_bind::<T>(folder, folder, &[root_folder()]);
+    if let Some(row) = sysfs() {
+        check_bind::<T>(folder, folder, &[row]);
+    }
 }
 
 fn connect_to_a_path_of_each_kind_says_the_errno_of_the_table<T: Data + 'static>(_: &str) {
     let stage = Stage::new::<T>();
     check_connect::<T>(stage.folder.path(), &stage.good, ROWS);
     check_connect::<T>(stage.folder.path(), &stage.good, &[root_folder()]);
+    if let Some(row) = sysfs() {
+        check_connect::<T>(stage.folder.path(), &stage.good, &[row]);
+    }
 }
 
 fn socket_that_is_bound_but_does_not_listen_refuses<T: Connects + 'static>(_: &str) {

@@ -9,8 +9,8 @@ use afunix::{
     UnixSeqpacketListener, UnixStream,
 };
 
+use crate::common::raw;
 use crate::common::{addr, with_empty_name};
-use crate::kernel;
 
 /// In rustix 1.1.6 `SocketAddrUnix::new("")` is the abstract name of no bytes.
 #[test]
@@ -22,9 +22,9 @@ fn empty_path_is_an_error_and_not_the_empty_abstract_name() {
 
     // Control: a path of no bytes and its NUL is the abstract name of no bytes to the kernel.
     with_empty_name(|| {
-        let socket = kernel::socket(libc::SOCK_STREAM);
-        kernel::bind(&socket, b"\0").unwrap();
-        let reply = kernel::getsockname(&socket);
+        let socket = raw::socket(libc::SOCK_STREAM);
+        raw::bind(&socket, b"\0").unwrap();
+        let reply = raw::getsockname(&socket);
         let bound = UnixAddr::from_raw(&reply.bytes, reply.addr_len).unwrap();
         assert_eq!(bound.kind(), AddrKind::Abstract(b""));
     });
@@ -74,15 +74,15 @@ fn empty_abstract_name_is_bound_and_reached_as_such() {
         let empty = UnixAddr::from_abstract_name(b"").unwrap();
         let listener = UnixListener::bind(&empty).unwrap();
         assert_eq!(listener.local_addr(), Ok(empty));
-        assert_eq!(kernel::getsockname(&listener).reported()[2..], *b"\0");
+        assert_eq!(raw::getsockname(&listener).reported()[2..], *b"\0");
         assert_eq!(UnixStream::connect(&empty).unwrap().peer_addr(), Ok(empty));
-        assert_eq!(kernel::connect(&kernel::socket(libc::SOCK_STREAM), b"\0"), Ok(()));
+        assert_eq!(raw::connect(&raw::socket(libc::SOCK_STREAM), b"\0"), Ok(()));
         // It is one name: it can be taken.
         assert_eq!(UnixListener::bind(&empty).unwrap_err(), Errno::ADDRINUSE);
 
         // Control: without the NUL that is no name, and the kernel picks one.
-        let picked = kernel::socket(libc::SOCK_STREAM);
-        kernel::bind(&picked, b"").unwrap();
-        assert_eq!(kernel::getsockname(&picked).addr_len, 8);
+        let picked = raw::socket(libc::SOCK_STREAM);
+        raw::bind(&picked, b"").unwrap();
+        assert_eq!(raw::getsockname(&picked).addr_len, 8);
     });
 }

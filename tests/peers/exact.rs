@@ -4,8 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use afunix::{AddrError, AddrKind, UnixAddr, UnixDatagram, UnixListener, UnixStream};
 
+use crate::common::raw;
 use crate::common::{TempDir, Watchdog, name, unique};
-use crate::kernel;
 
 fn token() -> Vec<u8> {
     format!("afunix-peers-{}-{}", std::process::id(), unique()).into_bytes()
@@ -39,10 +39,10 @@ fn path_with_a_nul_inside_is_refused() {
     // Control: the kernel cuts the path there, and says nothing.
     let dir = TempDir::new();
     let path = dir.join("a");
-    let socket = kernel::socket(libc::SOCK_DGRAM);
-    kernel::bind(&socket, &[path.as_os_str().as_bytes(), b"\0b"].concat()).unwrap();
+    let socket = raw::socket(libc::SOCK_DGRAM);
+    raw::bind(&socket, &[path.as_os_str().as_bytes(), b"\0b"].concat()).unwrap();
     assert!(path.exists());
-    assert_eq!(kernel::getsockname(&socket).addr_len, 2 + path.as_os_str().len() + 1);
+    assert_eq!(raw::getsockname(&socket).addr_len, 2 + path.as_os_str().len() + 1);
 }
 
 /// socket2 0.6.5 gives None in `as_unix` for every abstract address.
@@ -76,18 +76,18 @@ fn abstract_name_that_begins_with_nul_keeps_every_byte() {
 
     // We bind, libc connects.
     let listener = UnixListener::bind(&addr).unwrap();
-    assert_eq!(kernel::getsockname(&listener).reported()[2..], sun_path);
-    assert_eq!(kernel::connect(&kernel::socket(libc::SOCK_STREAM), &sun_path), Ok(()));
+    assert_eq!(raw::getsockname(&listener).reported()[2..], sun_path);
+    assert_eq!(raw::connect(&raw::socket(libc::SOCK_STREAM), &sun_path), Ok(()));
     // Control: one byte less, as counted elsewhere, and nobody is there.
     let short = &sun_path[..sun_path.len() - 1];
-    let naive = kernel::socket(libc::SOCK_STREAM);
-    assert_eq!(kernel::connect(&naive, short), Err(libc::ECONNREFUSED));
+    let naive = raw::socket(libc::SOCK_STREAM);
+    assert_eq!(raw::connect(&naive, short), Err(libc::ECONNREFUSED));
     drop(listener);
 
     // libc binds, we connect.
-    let foreign = kernel::socket(libc::SOCK_STREAM);
-    kernel::bind(&foreign, &sun_path).unwrap();
-    kernel::listen(&foreign);
+    let foreign = raw::socket(libc::SOCK_STREAM);
+    raw::bind(&foreign, &sun_path).unwrap();
+    raw::listen(&foreign);
     let client = UnixStream::connect(&addr).unwrap();
     assert_eq!(client.peer_addr(), Ok(addr));
     assert_eq!(client.peer_addr().unwrap().as_abstract_name(), Some(&own[..]));

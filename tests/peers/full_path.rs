@@ -10,8 +10,8 @@ use afunix::{
 use rustix::net::SocketAddrAny;
 use rustix::net::addr::SocketAddrArg;
 
+use crate::common::raw;
 use crate::common::{TempDir, Watchdog, addr};
-use crate::kernel;
 
 /// A path of 108 bytes in `dir`, whose last byte is like no other, so that it shows if it is lost.
 fn full_path(dir: &TempDir) -> Vec<u8> {
@@ -53,7 +53,7 @@ fn reported_address_of_a_full_path_is_decoded_and_printed() {
     let dir = TempDir::new();
     let path = full_path(&dir);
     let socket = UnixDatagram::bind(&full_addr(&dir)).unwrap();
-    let reply = kernel::getsockname(&socket);
+    let reply = raw::getsockname(&socket);
     assert_eq!(reply.addr_len, 111);
     check(&UnixAddr::from_raw(&reply.bytes, reply.addr_len).unwrap(), &path);
     check(&socket.local_addr().unwrap(), &path);
@@ -81,7 +81,7 @@ fn server_is_sent_a_datagram_from_a_full_path_and_prints_and_answers_it() {
 
     // Control: the kernel does report this sender with more than a `sockaddr_un` holds.
     hostile.send_to(b"die", &server_name).unwrap();
-    assert_eq!(kernel::sender(&server).addr_len, 111);
+    assert_eq!(raw::sender(&server).addr_len, 111);
 }
 
 /// rustix 1.1.6 panics when its own address of a full path becomes a `SocketAddrAny` and one of its
@@ -110,7 +110,7 @@ fn full_path_goes_through_the_calls_of_rustix_and_comes_back_the_same() {
 fn reported_full_path_has_exactly_its_108_bytes() {
     let dir = TempDir::new();
     let socket = UnixDatagram::bind(&full_addr(&dir)).unwrap();
-    let mut reply = kernel::getsockname(&socket);
+    let mut reply = raw::getsockname(&socket);
     check(&UnixAddr::from_raw(&reply.bytes, 111).unwrap(), &full_path(&dir));
     // What stands behind the `sockaddr_un` is not part of the path: it need not be there.
     let (sockaddr_un, behind) = reply.bytes.split_at_mut(110);
@@ -149,9 +149,9 @@ fn full_path_is_accepted_and_one_byte_more_is_not() {
     assert!(UnixAddr::from_pathname(longer.as_os_str().as_bytes()).is_err());
 
     // Control: that is where the kernel draws the line.
-    let socket = kernel::socket(libc::SOCK_STREAM);
-    assert_eq!(kernel::bind(&socket, longer.as_os_str().as_bytes()), Err(libc::EINVAL));
-    assert_eq!(kernel::bind(&socket, &full_path(&dir)), Ok(()));
+    let socket = raw::socket(libc::SOCK_STREAM);
+    assert_eq!(raw::bind(&socket, longer.as_os_str().as_bytes()), Err(libc::EINVAL));
+    assert_eq!(raw::bind(&socket, &full_path(&dir)), Ok(()));
 }
 
 /// In std 1.95 `connect_addr` with the listener's own `local_addr` is `EINVAL`.
@@ -165,9 +165,9 @@ fn stream_connects_to_the_full_path_that_its_listener_reported() {
     assert!(listener.accept().unwrap().1.is_unnamed());
 
     // Control: the length as it was reported is not one that the kernel takes.
-    let reply = kernel::getsockname(&listener);
-    let naive = kernel::socket(libc::SOCK_STREAM);
-    assert_eq!(kernel::connect(&naive, &reply.reported()[2..]), Err(libc::EINVAL));
+    let reply = raw::getsockname(&listener);
+    let naive = raw::socket(libc::SOCK_STREAM);
+    assert_eq!(raw::connect(&naive, &reply.reported()[2..]), Err(libc::EINVAL));
 }
 
 /// tokio-seqpacket 0.9.1 cannot connect to the address that it reports.
@@ -187,10 +187,10 @@ fn seqpacket_connects_to_the_full_path_that_its_listener_reported() {
 #[test]
 fn full_path_read_by_other_code_is_connected_to() {
     let dir = TempDir::new();
-    let foreign = kernel::socket(libc::SOCK_STREAM);
-    kernel::bind(&foreign, &full_path(&dir)).unwrap();
-    kernel::listen(&foreign);
-    let reply = kernel::getsockname(&foreign);
+    let foreign = raw::socket(libc::SOCK_STREAM);
+    raw::bind(&foreign, &full_path(&dir)).unwrap();
+    raw::listen(&foreign);
+    let reply = raw::getsockname(&foreign);
     let addr = UnixAddr::from_raw(&reply.bytes, reply.addr_len).unwrap();
     let client = UnixStream::connect(&addr).unwrap();
     check(&client.peer_addr().unwrap(), &full_path(&dir));

@@ -8,5 +8,4 @@ mod common;
 mod empty;
 mod exact;
 mod full_path;
-mod kernel;
 mod unnamed;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use afunix::{AddrKind, Errno, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket, UnixStream};
 
 use crate::common::Watchdog;
-use crate::kernel::{self, Reply};
+use crate::common::raw::{self, Reply};
 
 /// Calls everything that an address can do, and panics unless it says that there is no name.
 #[track_caller]
@@ -59,11 +59,11 @@ fn socket_without_a_name_is_told_as_unnamed_and_not_as_abstract() {
     check(&packet.local_addr().unwrap());
     check(&packet.peer_addr().unwrap());
     check(&UnixDatagram::unbound().unwrap().local_addr().unwrap());
-    check_reply(&kernel::getsockname(&client), 2);
+    check_reply(&raw::getsockname(&client), 2);
 
     // Control: in a zeroed `sockaddr_un` this looks as the beginning of an abstract name does.
     let mut zeroed = [0; 110];
-    zeroed[..2].copy_from_slice(kernel::getsockname(&client).reported());
+    zeroed[..2].copy_from_slice(raw::getsockname(&client).reported());
     assert_eq!(zeroed[2], 0);
 }
 
@@ -72,7 +72,7 @@ fn socket_without_a_name_is_told_as_unnamed_and_not_as_abstract() {
 fn stream_peer_without_a_name_in_recvmsg_is_told_as_unnamed() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     theirs.write(b"hello").unwrap();
-    check_reply(&kernel::message_sender(&ours), 0);
+    check_reply(&raw::message_sender(&ours), 0);
 }
 
 /// nix 0.31.3 panics in `is_unnamed` and in `Display` of such a sender.
@@ -87,10 +87,10 @@ fn datagram_sender_without_a_name_is_told_as_unnamed() {
     let mut used = UnixAddr::from_abstract_name(b"used").unwrap();
     assert_eq!(sent_by_nobody().recv_from_into(&mut buf, &mut used).unwrap().bytes, 5);
     check(&used);
-    check_reply(&kernel::message_sender(&sent_by_nobody()), 0);
+    check_reply(&raw::message_sender(&sent_by_nobody()), 0);
 
     // Control: the family cannot be read, since it was not written.
-    let reply = kernel::sender(&sent_by_nobody());
+    let reply = raw::sender(&sent_by_nobody());
     assert_ne!(reply.bytes[..2], 1u16.to_ne_bytes());
 }
 
@@ -108,5 +108,5 @@ fn raw_bytes_of_a_sender_without_a_name_are_the_family() {
     check(&socket.local_addr().unwrap());
 
     // Control: there is no family to take off the reported length.
-    assert_eq!(kernel::sender(&sent_by_nobody()).addr_len.checked_sub(2), None);
+    assert_eq!(raw::sender(&sent_by_nobody()).addr_len.checked_sub(2), None);
 }

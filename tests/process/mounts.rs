@@ -1,7 +1,7 @@
 //! A filesystem that cannot be written.
 
 use crate::common::kinds::Data;
-use crate::common::{TempDir, is_root, passes_in_child};
+use crate::common::{TempDir, is_root, passes_in_child, skip};
 use crate::table::*;
 
 for_data!(read_only_filesystem_lets_connect_but_not_bind);
@@ -9,13 +9,11 @@ for_data!(read_only_filesystem_lets_connect_but_not_bind);
 fn read_only_filesystem_lets_connect_but_not_bind<T: Data + 'static>(test: &str) {
     passes_in_child(test, || {
         if !is_root() {
-            println!("skipped: only root may mount");
-            return;
+            return skip("only root may mount");
         }
         let (folder, spare) = (TempDir::new(), TempDir::new());
         if let Err(error) = mount(&folder, "tmpfs", 0) {
-            println!("skipped: cannot mount: {error}");
-            return;
+            return skip(format_args!("cannot mount: {error}"));
         }
         let _live = drained(T::serve(&folder.addr("live")).unwrap());
         mount(&folder, "", libc::MS_REMOUNT | libc::MS_RDONLY).unwrap();

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::common::kinds::{Connects, Data};
-use crate::common::{Nobody, TempDir, is_root, passes_in_child, snapshot};
+use crate::common::{Nobody, TempDir, is_root, passes_in_child, skip, snapshot};
 use crate::table::*;
 
 for_data!(
@@ -21,8 +21,7 @@ for_connecting!(connect_to_a_socket_without_write_permission_is_eacces_then_work
 fn with_folders(test: &str, body: impl FnOnce(&TempDir, &TempDir)) {
     passes_in_child(test, || {
         if !is_root() {
-            println!("skipped: only root may become somebody else");
-            return;
+            return skip("only root may become somebody else");
         }
         let (folder, spare) = (TempDir::new(), TempDir::new());
         chmod(folder.path(), 0o755);

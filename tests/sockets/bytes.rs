@@ -1,11 +1,10 @@
 //! Streams of bytes.
 
 use std::thread;
-use std::time::Duration;
 
 use afunix::{Errno, IoSlice, IoSliceMut, UnixStream};
 
-use crate::common::{Watchdog, name};
+use crate::common::{Watchdog, name, start_waiting};
 
 fn pair() -> (Watchdog, UnixStream, UnixStream) {
     let (a, b) = UnixStream::pair().unwrap();
@@ -163,10 +162,8 @@ fn stream_write_that_waits_for_room_writes_all_of_it() {
 fn stream_read_waits_for_the_first_byte_and_no_longer() {
     let (_watchdog, a, b) = pair();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(20));
-            a.write(b"x").unwrap();
-        });
-        assert_eq!(b.read(&mut [0; 100]), Ok(1));
+        let waiting = start_waiting(scope, || b.read(&mut [0; 100]));
+        a.write(b"x").unwrap();
+        assert_eq!(waiting.join().unwrap(), Ok(1));
     });
 }

@@ -1,14 +1,12 @@
 //! Connecting with a name of one's own, and what is undone when that fails.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use afunix::{Errno, UnixAddr, UnixDatagram};
 
 use crate::common::kinds::{Connects, Data, Listens, Socket};
-use crate::common::{TempDir, name, snapshot};
+use crate::common::{TempDir, name, snapshot, start_waiting};
 
 for_data!(
     connect_from_to_has_both_names
@@ -97,35 +95,14 @@ fn connect_from_to_a_path_that_exists_is_eaddrinuse_and_keeps_the_file<T: Data>(
     assert_eq!(std::fs::read(folder.join("file")).unwrap(), b"kept");
 }
 
-/// Waits until the thread is asleep in one and the same system call for some time.
-fn wait_until_asleep(tid: &AtomicI32) {
-    let (mut last, mut same) = (String::new(), 0);
-    while same < 5 {
-        thread::sleep(Duration::from_millis(10));
-        let path = format!("/proc/self/task/{}/syscall", tid.load(Ordering::Acquire));
-        // Where the kernel does not tell, the time must do.
-        let now = std::fs::read_to_string(path).unwrap_or_else(|_| "unknown".to_owned());
-        same = if now == last && !now.starts_with("running") { same + 1 } else { 0 };
-        last = now;
-    }
-}
-
 /// Makes `connect_from_to` wait at a full backlog, calls `meanwhile`, and has it refused then.
 fn refused_after<T: Connects>(own: &UnixAddr, file: &Path, meanwhile: impl FnOnce()) {
     let server = name("server");
     let listener = T::Listener::bind_with_backlog(&server, 0).unwrap();
     let _first = T::connect(&server).unwrap();
-    let tid = AtomicI32::new(0);
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| {
-            // SAFETY: it cannot fail.
-            tid.store(unsafe { libc::gettid() }, Ordering::Release);
-            T::connect_from_to(own, &server).map(drop)
-        });
-        while !file.exists() {
-            thread::sleep(Duration::from_millis(1));
-        }
-        wait_until_asleep(&tid);
+        let waiting = start_waiting(scope, || T::connect_from_to(own, &server).map(drop));
+        assert!(file.exists());
         meanwhile();
         drop(listener);
         assert_eq!(waiting.join().unwrap(), Err(Errno::CONNREFUSED));

@@ -1,12 +1,11 @@
 //! Listeners: coming to listen, and taking connections.
 
 use std::thread;
-use std::time::Duration;
 
 use afunix::{Errno, Shutdown, UnixAddr};
 
 use crate::common::kinds::{Connects, Listens, Socket};
-use crate::common::{TempDir, identity, name};
+use crate::common::{TempDir, identity, name, start_waiting};
 
 for_connecting!(
     bound_socket_that_listens_keeps_its_descriptor_and_its_name
@@ -49,20 +48,16 @@ fn listener_at_a_path_and_at_a_name_takes_connections_in_order<T: Connects>(_: &
 fn accept_waits_for_a_connection<T: Connects>(_: &str) {
     let (listener, server) = T::Listener::autobind().unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            // If it is not yet waiting then, the test is the weaker, but not wrong.
-            thread::sleep(Duration::from_millis(20));
-            T::connect(&server).unwrap()
-        });
-        assert!(listener.accept().is_ok());
+        let accepting = start_waiting(scope, || listener.accept().map(drop));
+        let _client = T::connect(&server).unwrap();
+        assert_eq!(accepting.join().unwrap(), Ok(()));
     });
 }
 
 fn accept_that_waits_is_einval_when_the_listener_is_shut_down<T: Connects>(_: &str) {
     let (listener, _) = T::Listener::autobind().unwrap();
     thread::scope(|scope| {
-        let accepting = scope.spawn(|| listener.accept().map(drop));
-        thread::sleep(Duration::from_millis(20));
+        let accepting = start_waiting(scope, || listener.accept().map(drop));
         listener.shutdown(Shutdown::Read).unwrap();
         assert_eq!(accepting.join().unwrap(), Err(Errno::INVAL));
     });
@@ -105,9 +100,7 @@ fn connect_that_waits_is_refused_when_the_listener_closes<T: Connects>(_: &str) 
     let listener = T::Listener::bind_with_backlog(&server, 0).unwrap();
     let _first = T::connect(&server).unwrap();
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| T::connect(&server).map(drop));
-        thread::sleep(Duration::from_millis(20));
-        assert!(!waiting.is_finished());
+        let waiting = start_waiting(scope, || T::connect(&server).map(drop));
         drop(listener);
         assert_eq!(waiting.join().unwrap(), Err(Errno::CONNREFUSED));
     });
@@ -118,9 +111,7 @@ fn connect_that_waits_goes_on_when_there_is_room<T: Connects>(_: &str) {
     let listener = T::Listener::bind_with_backlog(&server, 0).unwrap();
     let _first = T::connect(&server).unwrap();
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| T::connect(&server));
-        thread::sleep(Duration::from_millis(20));
-        assert!(!waiting.is_finished());
+        let waiting = start_waiting(scope, || T::connect(&server));
         drop(listener.accept().unwrap());
         let client = waiting.join().unwrap().unwrap();
         assert_eq!(client.put(b"x"), Ok(1));

@@ -5,7 +5,7 @@ use std::thread;
 use afunix::{AsRawFd, Errno, Received, UnixDatagram, UnixSeqpacket};
 
 use crate::common::kinds::Messages;
-use crate::common::{Watchdog, is_root};
+use crate::common::{Watchdog, is_root, skip};
 
 for_messages!(
     message_longer_than_the_buffer_reports_its_true_size
@@ -135,8 +135,7 @@ fn datagram_to_a_name_has_the_same_longest_size() {
 
 fn message_longer_than_any_send_buffer_is_enobufs<T: Messages>(_: &str) {
     if !is_root() {
-        println!("skipped: only root may have a send buffer of that size");
-        return;
+        return skip("only root may have a send buffer of that size");
     }
     let (a, b) = T::pair().unwrap();
     let size: i32 = 16 << 20;

@@ -1,12 +1,11 @@
 //! Calls that would have to wait, and must not.
 
 use std::thread;
-use std::time::Duration;
 
 use afunix::{Errno, IoSlice, IoSliceMut, UnixDatagram, UnixStream};
 
 use crate::common::kinds::{Connects, Data, Listens, Socket};
-use crate::common::{Watchdog, identity, name};
+use crate::common::{Watchdog, identity, name, start_waiting};
 
 for_all!(nonblocking_is_a_flag_of_the_open_socket_and_of_nothing_else);
 for_data!(
@@ -36,11 +35,9 @@ fn receive_of_nothing_is_eagain_and_then_waits_again<T: Data>(_: &str) {
     assert_eq!(buf, [7; 4]);
     b.set_nonblocking(false).unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(20));
-            a.put(b"word").unwrap();
-        });
-        assert_eq!(b.get(&mut buf), Ok(4));
+        let waiting = start_waiting(scope, || b.get(&mut buf));
+        a.put(b"word").unwrap();
+        assert_eq!(waiting.join().unwrap(), Ok(4));
     });
     assert_eq!(&buf, b"word");
 }

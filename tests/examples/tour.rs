@@ -1,0 +1,84 @@
+//! `tour`.
+
+use crate::common;
+use crate::program::*;
+
+#[test]
+fn tour_shows_what_each_side_saw() {
+    let output = run("tour", &[]);
+    let seen = lines(&output);
+    let pid = |line: &str| {
+        let pids = line.strip_prefix("   server is process ").expect("the processes");
+        let (server, client) = pids.split_once(", client is process ").expect("two");
+        assert_ne!(server, client);
+        (server.to_string(), client.to_string())
+    };
+    assert_eq!(seen.len(), 36, "{seen:#?}");
+    let (server, first) = pid(&seen[1]);
+    let (_, second) = pid(&seen[11]);
+    let (_, third) = pid(&seen[24]);
+    let dir = std::env::temp_dir().join(format!("afunix-tour-{server}"));
+    let path = format!("{}/server (pathname)", dir.display());
+    let client = between(&seen[13], "   server: from ", " (abstract)");
+    assert_autobound(client);
+    let picked = between(&seen[25], "   server: local address ", " (abstract)");
+    assert_autobound(picked);
+    let wanted = format!(
+        r#"1. A stream at a pathname: bytes without bounds; the client is unnamed.
+   server is process {server}, client is process {first}
+   server: local address {path}
+   server: peer address <unnamed>
+   server: read "two writes"
+   client: local address <unnamed>
+   client: peer address {path}
+   client: wrote "two "
+   client: wrote "writes"
+   client: read "thank you"
+2. Datagrams at an abstract name: from anybody, whole or cut, answered where named.
+   server is process {server}, client is process {second}
+   server: local address @afunix-tour-{server} (abstract)
+   server: from {client} (abstract): "short", 5 of 5 bytes
+   server: from {client} (abstract): "much too", 8 of 13 bytes, the rest is lost
+   server: from <unnamed>: "who?", 4 of 4 bytes
+   server: no answer, for want of a name
+   client: local address {client} (abstract), autobound
+   client: sent "short"
+   client: from @afunix-tour-{server} (abstract): "got it", 6 of 6 bytes
+   client: sent "much too long"
+   client: from @afunix-tour-{server} (abstract): "got it", 6 of 6 bytes
+   client: sent "who?" from another socket, which is unnamed
+3. Seqpacket at an autobound name: a connection that keeps messages apart.
+   server is process {server}, client is process {third}
+   server: local address {picked} (abstract)
+   server: peer address @afunix-tour-client-{third} (abstract)
+   server: received "one", 3 of 3 bytes
+   server: received "two", 3 of 3 bytes
+   server: received "three, t", 8 of 15 bytes, the rest is lost
+   client: local address @afunix-tour-client-{third} (abstract)
+   client: peer address {picked} (abstract)
+   client: sent "one"
+   client: sent "two"
+   client: sent "three, too long"
+   client: received "all three", 9 of 9 bytes"#
+    );
+    assert_eq!(seen, wanted.lines().collect::<Vec<_>>());
+    assert!(!dir.exists(), "{}", dir.display());
+}
+
+#[test]
+fn tour_says_what_it_cannot_do() {
+    assert_eq!(complaint(&run("tour", &["fast"])), "tour: usage: tour\n");
+    let (_dir, [path, _]) = names();
+    assert_eq!(
+        complaint(&run("tour", &["stream", &path])),
+        format!("tour: cannot connect: {}\n", words(libc::ENOENT))
+    );
+    assert_eq!(
+        complaint(&run("tour", &["seqpacket", "there"])),
+        "tour: bad address there: text begins with byte 0x74, wanted 0x2f `/` or 0x40 `@`\n"
+    );
+    let mut long = example("tour");
+    long.env("TMPDIR", "/tmp/no/such/folder");
+    let message = complaint(&common::run(&mut long));
+    assert!(message.starts_with("tour: cannot make /tmp/no/such/folder/afunix-tour-"), "{message}");
+}
