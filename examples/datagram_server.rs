@@ -8,14 +8,16 @@
 //! It shows one socket for many clients, senders without a name (which cannot be answered),
 //! messages that are longer than the buffer, and a client that does not read its answers: it loses
 //! those for which its queue has no room, and the server goes on. (All unread answers together
-//! fill the server's one send buffer, some 280 of them, so where `net.unix.max_dgram_qlen` is
-//! larger than that, such a client does harm the others.) It ends after `--messages` messages, or
+//! fill the server's one send buffer: some 280 small ones do, from 26 such clients, or from one
+//! where `net.unix.max_dgram_qlen` is large. Then nobody is answered until some are read.) It ends after `--messages` messages, or
 //! at SIGINT or SIGTERM. `datagram_client` is the other side.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
+use std::io::Write;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let Arguments { addr, messages, buffer } = arguments()?;
     let socket = UnixDatagram::bind(&addr).map_err(cannot(format_args!("receive at {addr}")))?;
-    let _file = SocketFile(addr);
+    let _file = SocketFile::new(addr);
     // A send that waits for one client would keep all the others waiting too.
     socket.set_nonblocking(true).map_err(cannot("become non-blocking"))?;
 
@@ -51,7 +53,7 @@ fn run() -> Result<(), String> {
         // From here on the socket is readable for `poll`, whether that has begun yet or not.
         interrupted.shutdown(Shutdown::Read)
     })?;
-    println!("listening on {addr}");
+    say(format_args!("listening on {addr}"));
 
     let mut buf = vec![0; buffer];
     let mut count = 0;
@@ -59,7 +61,7 @@ fn run() -> Result<(), String> {
         let (received, from) = match socket.recv_from(&mut buf) {
             Ok(received) => received,
             Err(Errno::AGAIN) if stop.load(Ordering::Acquire) => {
-                println!("interrupted");
+                say(format_args!("interrupted"));
                 break;
             }
             Err(Errno::AGAIN) => {
@@ -74,14 +76,14 @@ fn run() -> Result<(), String> {
         let text = message.escape_ascii();
         if received.is_truncated() {
             let (bytes, size) = (received.bytes, received.size);
-            println!("{from}: {bytes} of {size} bytes, the rest is lost: {text}");
+            say(format_args!("{from}: {bytes} of {size} bytes, the rest is lost: {text}"));
         } else {
-            println!("{from}: {} bytes: {text}", received.bytes);
+            say(format_args!("{from}: {} bytes: {text}", received.bytes));
         }
         if from.is_unnamed() {
-            println!("{from}: not answered: the sender has no name");
+            say(format_args!("{from}: not answered: the sender has no name"));
         } else if let Err(errno) = answer(&socket, message, &from) {
-            println!("{from}: not answered: {}", words(errno));
+            say(format_args!("{from}: not answered: {}", words(errno)));
         }
     }
     Ok(())
@@ -118,13 +120,18 @@ fn arguments() -> Result<Arguments, String> {
     let mut args = env::args_os().skip(1);
     let text = args.next().ok_or(USAGE)?;
     let addr = UnixAddr::parse(text.as_bytes())
-        .map_err(|error| format!("bad address {}: {error}", text.display()))?;
+        .map_err(|error| format!("bad address {}: {error}", text.as_bytes().escape_ascii()))?;
     let mut arguments = Arguments { addr, messages: None, buffer: 1024 };
     while let Some(option) = args.next() {
         match option.to_str() {
             Some("--messages") => arguments.messages = Some(number("--messages", args.next())?),
             Some("--buffer") => arguments.buffer = number("--buffer", args.next())?,
-            _ => return Err(format!("unknown option {}\n{USAGE}", option.display())),
+            _ => {
+                return Err(format!(
+                    "unknown option {}\n{USAGE}",
+                    option.as_bytes().escape_ascii()
+                ));
+            }
         }
     }
     Ok(arguments)
@@ -146,14 +153,37 @@ fn cannot(what: impl Display) -> impl FnOnce(Errno) -> String {
     move |errno| format!("cannot {what}: {}", words(errno))
 }
 
-/// Removes the file of a path when the server ends; closing the socket does not.
-struct SocketFile(UnixAddr);
+/// Prints a line; a server goes on even if nobody reads what it prints.
+fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
 
+/// The file of a path, which closing the socket does not remove.
+struct SocketFile {
+    addr: UnixAddr,
+    // Device and number: the open socket keeps them from being used for another file.
+    id: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    /// To be called right after the bind.
+    fn new(addr: UnixAddr) -> Self {
+        Self { addr, id: Self::id(&addr) }
+    }
+
+    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
+        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+}
+
+/// When the server ends the file goes too, unless another stands there by now.
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Some(path) = self.0.as_pathname() {
+        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
+        if Self::id(&self.addr) == self.id {
             if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("datagram_server: cannot remove {}: {error}", self.0);
+                eprintln!("datagram_server: cannot remove {}: {error}", self.addr);
             }
         }
     }

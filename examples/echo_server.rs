@@ -11,12 +11,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
+use std::io::Write;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 use std::{env, fs, io, ptr};
 
@@ -38,51 +41,82 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let (addr, connections) = arguments()?;
     let listener = UnixListener::bind(&addr).map_err(cannot(format_args!("listen on {addr}")))?;
-    let _file = SocketFile(addr);
+    let _file = SocketFile::new(addr);
     let listener = Arc::new(listener);
-    let interrupted = Arc::clone(&listener);
-    // It accepts what is queued and then fails, which is how the loop below learns of it.
-    on_signal(move || interrupted.shutdown(Shutdown::Read))?;
-    println!("listening on {addr}");
+    let (interrupted, stop) = (Arc::clone(&listener), Arc::new(AtomicBool::new(false)));
+    let (events, ended) = mpsc::channel();
+    let (stopped, wake) = (Arc::clone(&stop), events.clone());
+    on_signal(move || {
+        stopped.store(true, Ordering::Release);
+        // Whichever `run` waits for: `accept` takes what is queued and then fails; a channel is read.
+        let _ = wake.send(Event::Interrupted);
+        interrupted.shutdown(Shutdown::Read)
+    })?;
+    say(format_args!("listening on {addr}"));
 
-    let mut clients: Vec<JoinHandle<()>> = Vec::new();
-    let mut number = 0;
+    let (mut number, mut running) = (0, 0_usize);
     while connections.is_none_or(|limit| number < limit.get()) {
         let (stream, from) = match listener.accept() {
             Ok(accepted) => accepted,
             Err(Errno::INTR) => continue,
-            Err(Errno::INVAL) => {
-                println!("interrupted");
-                return Ok(());
-            }
+            Err(Errno::INVAL) => break,
+            // Of a listener that was shut down, too, this is what `accept` says first.
+            Err(Errno::MFILE | Errno::NFILE) if stop.load(Ordering::Acquire) => break,
             // The connection stays pending: time for a client to leave and free a descriptor.
             Err(Errno::MFILE | Errno::NFILE) => {
-                println!("out of descriptors, {} clients are connected", clients.len());
+                say(format_args!("out of descriptors after {number} clients"));
                 thread::sleep(Duration::from_millis(100));
-                clients.retain(|client| !client.is_finished());
                 continue;
             }
             Err(errno) => return Err(cannot("accept")(errno)),
         };
+        running -= ended.try_iter().filter(|event| matches!(event, Event::Ended)).count();
         number += 1;
-        println!("client {number}: connected from {from}");
-        let client = thread::Builder::new()
-            .spawn(move || serve(number, &stream))
-            .map_err(|error| format!("cannot start a thread: {error}"))?;
-        clients.retain(|client| !client.is_finished());
-        clients.push(client);
+        say(format_args!("client {number}: connected from {from}"));
+        // Of a thread that cannot be started it says the end as well.
+        let end = End(events.clone());
+        running += 1;
+        let client = thread::Builder::new().spawn(move || {
+            let _end = end;
+            serve(number, &stream);
+        });
+        if let Err(error) = client {
+            // As without descriptors: this client is dropped, the others are served.
+            say(format_args!("client {number}: cannot start a thread: {error}"));
+        }
     }
-    for client in clients {
-        client.join().map_err(|_| "a client's thread panicked".to_string())?;
+    while running > 0 && !stop.load(Ordering::Acquire) {
+        match ended.recv() {
+            Ok(Event::Ended) => running -= 1,
+            Ok(Event::Interrupted) | Err(_) => break,
+        }
+    }
+    if stop.load(Ordering::Acquire) {
+        say("interrupted");
     }
     Ok(())
 }
 
+/// What `run` waits for when it accepts no more.
+enum Event {
+    Ended,
+    Interrupted,
+}
+
+/// Says that a client's thread has ended, in whatever way.
+struct End(mpsc::Sender<Event>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.0.send(Event::Ended);
+    }
+}
+
 fn serve(number: u64, stream: &UnixStream) {
     match echo(stream) {
-        Ok(count) => println!("client {number}: end of file after {count} bytes"),
+        Ok(count) => say(format_args!("client {number}: end of file after {count} bytes")),
         // A client that goes away early is no trouble of the server's.
-        Err(errno) => println!("client {number}: {}", cannot("go on")(errno)),
+        Err(errno) => say(format_args!("client {number}: {}", cannot("go on")(errno))),
     }
 }
 
@@ -119,12 +153,17 @@ fn arguments() -> Result<(UnixAddr, Option<NonZeroU64>), String> {
     let mut args = env::args_os().skip(1);
     let text = args.next().ok_or(USAGE)?;
     let addr = UnixAddr::parse(text.as_bytes())
-        .map_err(|error| format!("bad address {}: {error}", text.display()))?;
+        .map_err(|error| format!("bad address {}: {error}", text.as_bytes().escape_ascii()))?;
     let mut connections = None;
     while let Some(option) = args.next() {
         match option.to_str() {
             Some("--connections") => connections = Some(number("--connections", args.next())?),
-            _ => return Err(format!("unknown option {}\n{USAGE}", option.display())),
+            _ => {
+                return Err(format!(
+                    "unknown option {}\n{USAGE}",
+                    option.as_bytes().escape_ascii()
+                ));
+            }
         }
     }
     Ok((addr, connections))
@@ -141,14 +180,37 @@ fn cannot(what: impl Display) -> impl FnOnce(Errno) -> String {
     move |errno| format!("cannot {what}: {}", io::Error::from_raw_os_error(errno.raw_os_error()))
 }
 
-/// Removes the file of a path when the server ends; closing the socket does not.
-struct SocketFile(UnixAddr);
+/// Prints a line; a server goes on even if nobody reads what it prints.
+fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
 
+/// The file of a path, which closing the socket does not remove.
+struct SocketFile {
+    addr: UnixAddr,
+    // Device and number: the open socket keeps them from being used for another file.
+    id: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    /// To be called right after the bind.
+    fn new(addr: UnixAddr) -> Self {
+        Self { addr, id: Self::id(&addr) }
+    }
+
+    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
+        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+}
+
+/// When the server ends the file goes too, unless another stands there by now.
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Some(path) = self.0.as_pathname() {
+        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
+        if Self::id(&self.addr) == self.id {
             if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("echo_server: cannot remove {}: {error}", self.0);
+                eprintln!("echo_server: cannot remove {}: {error}", self.addr);
             }
         }
     }

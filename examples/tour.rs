@@ -55,9 +55,19 @@ fn deadline() {
 
 fn server() -> Result<(), String> {
     fs::create_dir(dir()).map_err(|error| format!("cannot make {}: {error}", dir().display()))?;
-    let toured = tour();
-    let removed = fs::remove_dir_all(dir());
-    toured.and(removed.map_err(|error| format!("cannot remove {}: {error}", dir().display())))
+    let _folder = Folder;
+    tour()
+}
+
+/// Removes the folder in the end, also when nobody reads what is printed and that is a panic.
+struct Folder;
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(dir()) {
+            eprintln!("tour: cannot remove {}: {error}", dir().display());
+        }
+    }
 }
 
 fn tour() -> Result<(), String> {
