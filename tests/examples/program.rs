@@ -136,6 +136,23 @@ impl Running {
         server
     }
 
+    /// Lets the program have this many descriptors from now on.
+    pub fn limit_descriptors(&self, count: libc::rlim_t) {
+        let pid = self.child.as_ref().expect("a program that runs").id();
+        let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
+        let old = std::ptr::null_mut();
+        // SAFETY: one limit to read, and none to write.
+        let done = unsafe {
+            libc::prlimit(
+                pid.try_into().expect("a pid"),
+                libc::RLIMIT_NOFILE,
+                &raw const limit,
+                old,
+            )
+        };
+        assert_eq!(done, 0);
+    }
+
     #[track_caller]
     pub fn line(&self) -> String {
         self.lines.recv_timeout(LONG).expect("another line")

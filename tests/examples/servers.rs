@@ -29,6 +29,44 @@ fn servers_stop_at_a_signal_and_remove_their_file() {
 }
 
 #[test]
+fn echo_server_stops_at_a_signal_when_it_waits_for_its_last_client() {
+    let (_dir, [path, _]) = names();
+    let mut server = Running::server("echo_server", &path, &["--connections", "1"]);
+    let _stays = UnixStream::connect(&parse(&path)).unwrap();
+    assert_eq!(server.line(), "client 1: connected from <unnamed>");
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.end(), ["interrupted"]);
+    assert!(!Path::new(&path).exists());
+}
+
+#[test]
+fn echo_server_stops_at_a_signal_when_it_has_no_descriptor_left() {
+    let (_dir, [path, _]) = names();
+    let mut server = Running::server("echo_server", &path, &[]);
+    server.limit_descriptors(8);
+    let clients: Vec<_> = (0..8).map(|_| UnixStream::connect(&parse(&path)).unwrap()).collect();
+    while !server.line().starts_with("out of descriptors") {}
+    server.signal(libc::SIGTERM);
+    let end = server.end();
+    assert_eq!(end.last().map(String::as_str), Some("interrupted"), "{end:?}");
+    assert!(!Path::new(&path).exists());
+    drop(clients);
+}
+
+#[test]
+fn servers_leave_alone_what_took_the_place_of_their_file() {
+    for name in ["echo_server", "datagram_server"] {
+        let (dir, [path, _]) = names();
+        let mut server = Running::server(name, &path, &[]);
+        std::fs::rename(&path, dir.join("moved")).unwrap();
+        std::fs::write(&path, b"another's").unwrap();
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.end(), ["interrupted"]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"another's");
+    }
+}
+
+#[test]
 fn servers_say_what_is_wrong_with_their_arguments() {
     let (dir, [path, name]) = names();
     std::fs::write(&path, b"").unwrap();
