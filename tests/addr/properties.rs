@@ -16,7 +16,8 @@ fn byte() -> impl Strategy<Value = u8> {
 }
 
 fn path() -> impl Strategy<Value = UnixAddr> {
-    vec(byte().prop_filter("no NUL in a path", |byte| *byte != 0), 1..=108)
+    // No NUL in a path; a filter would give up in long runs.
+    vec(byte().prop_map(|byte| byte.max(1)), 1..=108)
         .prop_map(|path| UnixAddr::from_pathname(&path).unwrap())
 }
 
