@@ -7,10 +7,12 @@
 //!
 //! It shows one socket for many clients, senders without a name (which cannot be answered),
 //! messages that are longer than the buffer, and a client that does not read its answers: it loses
-//! those for which its queue has no room, and the server goes on. (All unread answers together
-//! fill the server's one send buffer: some 280 small ones do, from 26 such clients, or from one
-//! where `net.unix.max_dgram_qlen` is large. Then nobody is answered until some are read.) It ends after `--messages` messages, or
-//! at SIGINT or SIGTERM. `datagram_client` is the other side.
+//! those for which its queue has no room, and the server goes on. That is no help against many: all
+//! unread answers together fill the server's one send buffer, with the default sizes at some 280
+//! small ones, so 26 silent clients of 11 messages each are enough (or a single one where
+//! `net.unix.max_dgram_qlen` is that large). Then nobody is answered until some of those are read
+//! or their clients are gone. It ends after `--messages` messages, or at SIGINT or SIGTERM.
+//! `datagram_client` is the other side.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -39,13 +41,18 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    if env::args_os().skip(1).any(|arg| arg == "--help" || arg == "-h") {
+        say(USAGE);
+        return Ok(());
+    }
     let Arguments { addr, messages, buffer } = arguments()?;
     let socket = UnixDatagram::bind(&addr).map_err(cannot(format_args!("receive at {addr}")))?;
+    let socket = Arc::new(socket);
+    // Behind the socket, and so dropped before it, while the file's number is still taken.
     let _file = SocketFile::new(addr);
     // A send that waits for one client would keep all the others waiting too.
     socket.set_nonblocking(true).map_err(cannot("become non-blocking"))?;
 
-    let socket = Arc::new(socket);
     let stop = Arc::new(AtomicBool::new(false));
     let (interrupted, stopped) = (Arc::clone(&socket), Arc::clone(&stop));
     on_signal(move || {
@@ -61,7 +68,7 @@ fn run() -> Result<(), String> {
         let (received, from) = match socket.recv_from(&mut buf) {
             Ok(received) => received,
             Err(Errno::AGAIN) if stop.load(Ordering::Acquire) => {
-                say(format_args!("interrupted"));
+                say("interrupted");
                 break;
             }
             Err(Errno::AGAIN) => {
@@ -127,10 +134,8 @@ fn arguments() -> Result<Arguments, String> {
             Some("--messages") => arguments.messages = Some(number("--messages", args.next())?),
             Some("--buffer") => arguments.buffer = number("--buffer", args.next())?,
             _ => {
-                return Err(format!(
-                    "unknown option {}\n{USAGE}",
-                    option.as_bytes().escape_ascii()
-                ));
+                let option = option.as_bytes().escape_ascii();
+                return Err(format!("unknown option {option}\n{USAGE}"));
             }
         }
     }

@@ -39,16 +39,21 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    if env::args_os().skip(1).any(|arg| arg == "--help" || arg == "-h") {
+        say(USAGE);
+        return Ok(());
+    }
     let (addr, connections) = arguments()?;
     let listener = UnixListener::bind(&addr).map_err(cannot(format_args!("listen on {addr}")))?;
-    let _file = SocketFile::new(addr);
     let listener = Arc::new(listener);
+    // Behind the listener, and so dropped before it, while the file's number is still taken.
+    let _file = SocketFile::new(addr);
     let (interrupted, stop) = (Arc::clone(&listener), Arc::new(AtomicBool::new(false)));
     let (events, ended) = mpsc::channel();
     let (stopped, wake) = (Arc::clone(&stop), events.clone());
     on_signal(move || {
         stopped.store(true, Ordering::Release);
-        // Whichever `run` waits for: `accept` takes what is queued and then fails; a channel is read.
+        // Whichever `run` waits for: `accept` takes what is queued, then fails; a channel is read.
         let _ = wake.send(Event::Interrupted);
         interrupted.shutdown(Shutdown::Read)
     })?;
@@ -159,10 +164,8 @@ fn arguments() -> Result<(UnixAddr, Option<NonZeroU64>), String> {
         match option.to_str() {
             Some("--connections") => connections = Some(number("--connections", args.next())?),
             _ => {
-                return Err(format!(
-                    "unknown option {}\n{USAGE}",
-                    option.as_bytes().escape_ascii()
-                ));
+                let option = option.as_bytes().escape_ascii();
+                return Err(format!("unknown option {option}\n{USAGE}"));
             }
         }
     }
