@@ -8,6 +8,7 @@
 //! behind, and a name that lacks the last one is another, where nobody listens.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::{self, ExitCode};
 use std::{env, io};
 
@@ -37,7 +38,7 @@ fn run() -> Result<(), String> {
     let name = abstract_name(bytes.as_bytes())?;
     let listener =
         UnixSeqpacketListener::bind(&name).map_err(cannot(format_args!("listen on {name}")))?;
-    println!("parent: listening on {name}, {} bytes", bytes.len());
+    say(format_args!("parent: listening on {name}, {} bytes", bytes.len()))?;
 
     // SAFETY: there is no other thread that could hold a lock at this moment.
     match unsafe { libc::fork() } {
@@ -47,8 +48,11 @@ fn run() -> Result<(), String> {
             child(&name)
         }
         pid => {
-            parent(&listener)?;
-            wait(pid)
+            let met = parent(&listener);
+            // The child, if it still waits for this side, gets the end instead.
+            drop(listener);
+            let ended = wait(pid);
+            met.and(ended)
         }
     }
 }
@@ -57,7 +61,7 @@ fn parent(listener: &UnixSeqpacketListener) -> Result<(), String> {
     let (child, from) = listener.accept().map_err(cannot("accept"))?;
     let mut buf = [0; 64];
     let received = child.recv(&mut buf).map_err(cannot("receive"))?;
-    println!("parent: {from} says {}", buf[..received.bytes].escape_ascii());
+    say(format_args!("parent: {from} says {}", buf[..received.bytes].escape_ascii()))?;
     child.send(b"welcome").map_err(cannot("answer"))?;
     Ok(())
 }
@@ -66,17 +70,17 @@ fn child(name: &UnixAddr) -> Result<(), String> {
     let bytes = name.as_abstract_name().unwrap_or_default();
     let shorter = abstract_name(&bytes[..bytes.len() - 1])?;
     match UnixSeqpacket::connect(&shorter) {
-        Err(Errno::CONNREFUSED) => println!("child: nobody at {shorter}, one byte less"),
+        Err(Errno::CONNREFUSED) => say(format_args!("child: nobody at {shorter}, one byte less"))?,
         Err(errno) => return Err(cannot(format_args!("try {shorter}"))(errno)),
         Ok(_) => return Err(format!("somebody is at {shorter}")),
     }
     let parent = UnixSeqpacket::connect(name).map_err(cannot(format_args!("connect to {name}")))?;
-    println!("child: connected to {}", parent.peer_addr().map_err(cannot("ask for the peer"))?);
+    let peer = parent.peer_addr().map_err(cannot("ask for the peer"))?;
+    say(format_args!("child: connected to {peer}"))?;
     parent.send(b"hello").map_err(cannot("send"))?;
     let mut buf = [0; 64];
     let received = parent.recv(&mut buf).map_err(cannot("receive"))?;
-    println!("child: the parent says {}", buf[..received.bytes].escape_ascii());
-    Ok(())
+    say(format_args!("child: the parent says {}", buf[..received.bytes].escape_ascii()))
 }
 
 /// Waits for the child, and fails as it did.
@@ -90,8 +94,7 @@ fn wait(pid: libc::pid_t) -> Result<(), String> {
         }
     }
     if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0 {
-        println!("parent: the child ended well");
-        Ok(())
+        say("parent: the child ended well")
     } else {
         Err(format!("the child failed, wait status {status:#x}"))
     }
@@ -100,6 +103,11 @@ fn wait(pid: libc::pid_t) -> Result<(), String> {
 fn abstract_name(bytes: &[u8]) -> Result<UnixAddr, String> {
     UnixAddr::from_abstract_name(bytes)
         .map_err(|error| format!("bad name {}: {error}", bytes.escape_ascii()))
+}
+
+/// Prints a line. Where nobody takes it, as behind `| head -1`, that is an error and no panic.
+fn say(line: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
 }
 
 /// Says what failed and why in words: without `std` an `Errno` knows its number only.

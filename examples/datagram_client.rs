@@ -9,10 +9,13 @@
 //!
 //! It shows the name that the kernel picks (autobind), names of one's own (`--name /tmp/client`
 //! makes `/tmp/client.1` and so on), clients without a name, which get no answer, and waiting with
-//! a limit for room in the server's queue and for the answer. `datagram_server` is the other side.
+//! a limit for room in the server's queue and for the answer. Each client removes the file of its
+//! name when it ends, but a signal ends the program at once and leaves these files behind.
+//! `datagram_server` is the other side.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -35,18 +38,22 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    if env::args_os().skip(1).any(|arg| arg == "--help" || arg == "-h") {
+        return say(USAGE);
+    }
     let arguments = arguments()?;
     let mut failed = 0;
-    thread::scope(|scope| -> io::Result<()> {
+    thread::scope(|scope| -> Result<(), String> {
         let clients: Vec<_> = (1..=arguments.clients)
             .map(|number| {
                 let arguments = &arguments;
                 thread::Builder::new().spawn_scoped(scope, move || client(arguments, number))
             })
-            .collect::<io::Result<_>>()?;
+            .collect::<io::Result<_>>()
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
         for (client, number) in clients.into_iter().zip(1..) {
             match client.join() {
-                Ok(Ok(report)) => println!("client {number}: {report}"),
+                Ok(Ok(report)) => say(format_args!("client {number}: {report}"))?,
                 Ok(Err(message)) => {
                     eprintln!("client {number}: {message}");
                     failed += 1;
@@ -55,8 +62,7 @@ fn run() -> Result<(), String> {
             }
         }
         Ok(())
-    })
-    .map_err(|error| format!("cannot start a thread: {error}"))?;
+    })?;
     if failed > 0 {
         return Err(format!("{failed} of {} clients failed", arguments.clients));
     }
@@ -170,7 +176,7 @@ fn arguments() -> Result<Arguments, String> {
     let mut args = env::args_os().skip(1);
     let text = args.next().ok_or(USAGE)?;
     let server = UnixAddr::parse(text.as_bytes())
-        .map_err(|error| format!("bad address {}: {error}", text.display()))?;
+        .map_err(|error| format!("bad address {}: {error}", text.as_bytes().escape_ascii()))?;
     let wait = Duration::from_secs(5);
     let mut arguments =
         Arguments { server, clients: 1, messages: 1, size: 1, wait, names: Names::Autobind };
@@ -184,7 +190,10 @@ fn arguments() -> Result<Arguments, String> {
             }
             Some("--name") => arguments.names = Names::Prefix(args.next().ok_or(USAGE)?),
             Some("--unnamed") => arguments.names = Names::None,
-            _ => return Err(format!("unknown option {}\n{USAGE}", option.display())),
+            _ => {
+                let option = option.as_bytes().escape_ascii();
+                return Err(format!("unknown option {option}\n{USAGE}"));
+            }
         }
     }
     Ok(arguments)
@@ -195,6 +204,11 @@ fn number(option: &str, value: Option<OsString>) -> Result<usize, String> {
         .and_then(|value| value.to_str()?.parse().ok())
         .filter(|number| (1..=1_000_000).contains(number))
         .ok_or_else(|| format!("{option} wants a number from 1 to 1000000"))
+}
+
+/// Prints a line. Where nobody takes it, as behind `| head -1`, that is an error and no panic.
+fn say(line: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
 }
 
 /// Says what failed and why in words: without `std` an `Errno` knows its number only.

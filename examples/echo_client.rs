@@ -32,6 +32,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    // Behind the address it is a word to send like any other.
+    if env::args_os().nth(1).is_some_and(|arg| arg == "--help" || arg == "-h") {
+        return writeln!(io::stdout(), "{USAGE}").map_err(|error| format!("cannot print: {error}"));
+    }
     let (addr, input) = arguments()?;
     let stream = UnixStream::connect(&addr).map_err(cannot(format_args!("connect to {addr}")))?;
     let stream = Arc::new(stream);
@@ -105,7 +109,7 @@ fn arguments() -> Result<(UnixAddr, Box<dyn Read + Send>), String> {
     let mut args = env::args_os().skip(1);
     let text = args.next().ok_or(USAGE)?;
     let addr = UnixAddr::parse(text.as_bytes())
-        .map_err(|error| format!("bad address {}: {error}", text.display()))?;
+        .map_err(|error| format!("bad address {}: {error}", text.as_bytes().escape_ascii()))?;
     let words: Vec<_> = args.collect();
     if words.is_empty() {
         return Ok((addr, Box::new(io::stdin())));

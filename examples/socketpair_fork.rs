@@ -11,6 +11,7 @@
 //! well: by its exit status, as in the third command.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::{env, io};
@@ -33,6 +34,7 @@ fn run() -> Result<(), String> {
     let args: Vec<_> = env::args_os().skip(1).collect();
     let question = match args.as_slice() {
         [] => b"6 7".to_vec(),
+        [help] if help == "--help" || help == "-h" => return say(USAGE),
         [one, other] => [one.as_bytes(), b" ", other.as_bytes()].concat(),
         _ => return Err(USAGE.to_string()),
     };
@@ -57,22 +59,19 @@ fn run() -> Result<(), String> {
 }
 
 fn parent(socket: &UnixSeqpacket, question: &[u8]) -> Result<(), String> {
-    println!("parent: what is the product of {}?", question.escape_ascii());
+    say(format_args!("parent: what is the product of {}?", question.escape_ascii()))?;
     socket.send(question).map_err(cannot("ask"))?;
     let mut buf = [0; 64];
     match receive(socket, &mut buf)? {
         b"" => Err("the child gave no answer".to_string()),
-        answer => {
-            println!("parent: the child says {}", answer.escape_ascii());
-            Ok(())
-        }
+        answer => say(format_args!("parent: the child says {}", answer.escape_ascii())),
     }
 }
 
 fn child(socket: &UnixSeqpacket) -> Result<(), String> {
     let mut buf = [0; 64];
     let question = receive(socket, &mut buf)?;
-    println!("child: asked for {}", question.escape_ascii());
+    say(format_args!("child: asked for {}", question.escape_ascii()))?;
     let product = str::from_utf8(question)
         .ok()
         .and_then(|text| text.split_once(' '))
@@ -110,12 +109,14 @@ fn wait(pid: libc::pid_t) -> Result<(), String> {
         return Err(format!("the child was ended by signal {}", libc::WTERMSIG(status)));
     }
     match libc::WEXITSTATUS(status) {
-        0 => {
-            println!("parent: the child ended with status 0");
-            Ok(())
-        }
+        0 => say("parent: the child ended with status 0"),
         code => Err(format!("the child ended with status {code}")),
     }
+}
+
+/// Prints a line. Where nobody takes it, as behind `| head -1`, that is an error and no panic.
+fn say(line: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
 }
 
 /// Says what failed and why in words: without `std` an `Errno` knows its number only.

@@ -9,6 +9,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{self, Command, ExitCode, Stdio};
@@ -48,8 +49,9 @@ fn dir() -> PathBuf {
 /// Where one side fails, the other may wait for it: not for ever.
 fn deadline() {
     thread::sleep(Duration::from_secs(10));
-    eprintln!("tour: still not through after 10 seconds");
+    // First, and without a panic: nothing may keep this thread from the end.
     let _ = fs::remove_dir_all(dir());
+    let _ = writeln!(io::stderr(), "tour: still not through after 10 seconds");
     process::exit(1);
 }
 
@@ -59,7 +61,7 @@ fn server() -> Result<(), String> {
     tour()
 }
 
-/// Removes the folder in the end, also when nobody reads what is printed and that is a panic.
+/// Removes the folder in the end, also when a stop fails.
 struct Folder;
 
 impl Drop for Folder {
@@ -71,18 +73,18 @@ impl Drop for Folder {
 }
 
 fn tour() -> Result<(), String> {
-    println!("1. A stream at a pathname: bytes without bounds; the client is unnamed.");
+    say("1. A stream at a pathname: bytes without bounds; the client is unnamed.")?;
     let path = dir().join("server");
     let at = address(path.as_os_str().as_bytes())?;
     let listener = UnixListener::bind(&at).map_err(cannot("listen"))?;
     visit("stream", &path, || stream_server(&listener))?;
 
-    println!("2. Datagrams at an abstract name: from anybody, whole or cut, answered where named.");
+    say("2. Datagrams at an abstract name: from anybody, whole or cut, answered where named.")?;
     let at = address(format!("@afunix-tour-{}", process::id()).as_bytes())?;
     let socket = UnixDatagram::bind(&at).map_err(cannot("bind"))?;
     visit("datagram", at.to_text().as_str(), || datagram_server(&socket))?;
 
-    println!("3. Seqpacket at an autobound name: a connection that keeps messages apart.");
+    say("3. Seqpacket at an autobound name: a connection that keeps messages apart.")?;
     let (listener, at) = UnixSeqpacketListener::autobind().map_err(cannot("listen"))?;
     visit("seqpacket", at.to_text().as_str(), || seqpacket_server(&listener))
 }
@@ -93,22 +95,27 @@ fn visit(
     server: impl AsRef<OsStr>,
     serve: impl FnOnce() -> Result<(), String>,
 ) -> Result<(), String> {
-    let client = env::current_exe()
+    let mut client = env::current_exe()
         .map(Command::new)
         .and_then(|mut this| this.arg(kind).arg(server).stdout(Stdio::piped()).spawn())
         .map_err(|error| format!("cannot start the client: {error}"))?;
     let (server_pid, client_pid) = (process::id(), client.id());
-    println!("   server is process {server_pid}, client is process {client_pid}");
-    serve()?;
+    let pids = format!("   server is process {server_pid}, client is process {client_pid}");
+    let served = say(pids).and_then(|()| serve());
+    if served.is_err() {
+        // Without its server it may wait until its deadline.
+        let _ = client.kill();
+    }
     let output = client.wait_with_output().map_err(|error| format!("lost the client: {error}"))?;
-    print!("{}", String::from_utf8_lossy(&output.stdout));
+    served?;
+    io::stdout().write_all(&output.stdout).map_err(|error| format!("cannot print: {error}"))?;
     if output.status.success() { Ok(()) } else { Err(format!("the client: {}", output.status)) }
 }
 
 fn stream_server(listener: &UnixListener) -> Result<(), String> {
     let (stream, from) = listener.accept().map_err(cannot("accept"))?;
     print_names("server", listener.local_addr(), Ok(from))?;
-    println!("   server: read {:?}", read_to_end(&stream)?);
+    say(format_args!("   server: read {:?}", read_to_end(&stream)?))?;
     // So few bytes go at once; `echo_server` shows what to do with more.
     stream.write(b"thank you").map_err(cannot("write"))?;
     Ok(())
@@ -119,23 +126,22 @@ fn stream_client(server: &UnixAddr) -> Result<(), String> {
     print_names("client", stream.local_addr(), stream.peer_addr())?;
     for piece in ["two ", "writes"] {
         stream.write(piece.as_bytes()).map_err(cannot("write"))?;
-        println!("   client: wrote {piece:?}");
+        say(format_args!("   client: wrote {piece:?}"))?;
     }
     // Lets the server read to the end, and still answer.
     stream.shutdown(Shutdown::Write).map_err(cannot("shut down"))?;
-    println!("   client: read {:?}", read_to_end(&stream)?);
-    Ok(())
+    say(format_args!("   client: read {:?}", read_to_end(&stream)?))
 }
 
 fn datagram_server(socket: &UnixDatagram) -> Result<(), String> {
     let local = socket.local_addr().map_err(cannot("get the local address"))?;
-    println!("   server: local address {}", show(&local));
+    say(format_args!("   server: local address {}", show(&local)))?;
     for _ in 0..3 {
         let mut buf = [0; 8];
         let (received, from) = socket.recv_from(&mut buf).map_err(cannot("receive"))?;
-        println!("   server: from {}: {}", show(&from), message(received, &buf));
+        say(format_args!("   server: from {}: {}", show(&from), message(received, &buf)))?;
         if from.is_unnamed() {
-            println!("   server: no answer, for want of a name");
+            say("   server: no answer, for want of a name")?;
         } else {
             socket.send_to(b"got it", &from).map_err(cannot("answer"))?;
         }
@@ -145,18 +151,17 @@ fn datagram_server(socket: &UnixDatagram) -> Result<(), String> {
 
 fn datagram_client(server: &UnixAddr) -> Result<(), String> {
     let (socket, local) = UnixDatagram::autobind().map_err(cannot("get a name"))?;
-    println!("   client: local address {}, autobound", show(&local));
+    say(format_args!("   client: local address {}, autobound", show(&local)))?;
     for text in ["short", "much too long"] {
         socket.send_to(text.as_bytes(), server).map_err(cannot("send"))?;
-        println!("   client: sent {text:?}");
+        say(format_args!("   client: sent {text:?}"))?;
         let mut buf = [0; 8];
         let (received, from) = socket.recv_from(&mut buf).map_err(cannot("receive"))?;
-        println!("   client: from {}: {}", show(&from), message(received, &buf));
+        say(format_args!("   client: from {}: {}", show(&from), message(received, &buf)))?;
     }
     let unnamed = UnixDatagram::unbound().map_err(cannot("make a socket"))?;
     unnamed.send_to(b"who?", server).map_err(cannot("send"))?;
-    println!("   client: sent \"who?\" from another socket, which is unnamed");
-    Ok(())
+    say("   client: sent \"who?\" from another socket, which is unnamed")
 }
 
 fn seqpacket_server(listener: &UnixSeqpacketListener) -> Result<(), String> {
@@ -165,7 +170,7 @@ fn seqpacket_server(listener: &UnixSeqpacketListener) -> Result<(), String> {
     for _ in 0..3 {
         let mut buf = [0; 8];
         let received = socket.recv(&mut buf).map_err(cannot("receive"))?;
-        println!("   server: received {}", message(received, &buf));
+        say(format_args!("   server: received {}", message(received, &buf)))?;
     }
     socket.send(b"all three").map_err(cannot("send"))?;
     Ok(())
@@ -177,12 +182,11 @@ fn seqpacket_client(server: &UnixAddr) -> Result<(), String> {
     print_names("client", socket.local_addr(), socket.peer_addr())?;
     for text in ["one", "two", "three, too long"] {
         socket.send(text.as_bytes()).map_err(cannot("send"))?;
-        println!("   client: sent {text:?}");
+        say(format_args!("   client: sent {text:?}"))?;
     }
     let mut buf = [0; 16];
     let received = socket.recv(&mut buf).map_err(cannot("receive"))?;
-    println!("   client: received {}", message(received, &buf));
-    Ok(())
+    say(format_args!("   client: received {}", message(received, &buf)))
 }
 
 fn read_to_end(stream: &UnixStream) -> Result<String, String> {
@@ -200,9 +204,10 @@ fn print_names(
     local: Result<UnixAddr, Errno>,
     peer: Result<UnixAddr, Errno>,
 ) -> Result<(), String> {
-    println!("   {side}: local address {}", show(&local.map_err(cannot("get the local address"))?));
-    println!("   {side}: peer address {}", show(&peer.map_err(cannot("get the peer's address"))?));
-    Ok(())
+    let local = local.map_err(cannot("get the local address"))?;
+    let peer = peer.map_err(cannot("get the peer's address"))?;
+    say(format_args!("   {side}: local address {}", show(&local)))?;
+    say(format_args!("   {side}: peer address {}", show(&peer)))
 }
 
 fn message(received: Received, buf: &[u8]) -> String {
@@ -221,6 +226,11 @@ fn show(addr: &UnixAddr) -> String {
 
 fn address(text: &[u8]) -> Result<UnixAddr, String> {
     UnixAddr::parse(text).map_err(|error| format!("bad address {}: {error}", text.escape_ascii()))
+}
+
+/// Prints a line. Where nobody takes it, as behind `| head -1`, that is an error and no panic.
+fn say(line: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
 }
 
 /// Says what failed and why in words: without `std` an `Errno` knows its number only.
