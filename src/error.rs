@@ -4,8 +4,11 @@
 //! each holds numbers, prints them, and has an `errno()` so that a program that speaks only errno
 //! can pass it on.
 
+mod control;
+
 use core::fmt;
 
+pub use control::{CapacityError, RecvError, SendError, Truncation};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::SocketType;
@@ -339,6 +342,9 @@ impl_into_errno! {
     AddrError;
     DecodeError;
     WrongSocket;
+    CapacityError;
+    SendError;
+    RecvError;
     // The socket is closed with it, as it would be had it not been asked for back.
     ListenError<S>, S;
 }

@@ -33,7 +33,10 @@ compile_error!("afunix speaks to the Linux kernel directly and works on Linux on
 extern crate std;
 
 mod addr;
+mod ancillary;
+mod cred;
 mod error;
+mod message;
 mod socket;
 mod sys;
 mod wire;
@@ -46,13 +49,29 @@ pub mod fuzzing;
 pub mod kernel {}
 
 pub use addr::{ABSTRACT_NAME_MAX, AddrKind, AddrText, SUN_PATH_LEN, UnixAddr};
-pub use error::{AddrError, AdoptError, DecodeError, ListenError, WrongSocket};
+pub use ancillary::{
+    Ancillary, AncillaryBuf, AncillaryWriter, ControlMessage, Fds, FdsIntoIter, FdsIter, Space,
+    TakeFds, Unknown,
+};
+pub use cred::{Credentials, PidFd};
+pub use error::{
+    AddrError, AdoptError, CapacityError, DecodeError, ListenError, RecvError, SendError,
+    Truncation, WrongSocket,
+};
+pub use message::{
+    RecvOptions, SendOptions, Sent, passcred, passpidfd, recv_fds, recv_fds_exact, recv_with,
+    send_fds, send_with, set_passcred, set_passpidfd,
+};
 #[doc(no_inline)]
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+#[doc(no_inline)]
+pub use rustix::fs::{Gid, Uid};
 #[doc(no_inline)]
 pub use rustix::io::{Errno, IoSlice, IoSliceMut};
 #[doc(no_inline)]
 pub use rustix::net::Shutdown;
+#[doc(no_inline)]
+pub use rustix::process::Pid;
 pub use socket::{
     Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };

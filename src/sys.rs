@@ -4,6 +4,7 @@
 //! - [`errno`]: how an answer becomes an errno, without a panic.
 //! - [`fd`]: how a number becomes a descriptor that somebody owns. Nothing else may.
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
+//! - [`control`], [`fds`]: control messages, and who owns the descriptors in them and out of them.
 //! - [`socket`], [`sockopt`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form
 //!   there keeps a panic reachable, behind safe functions.
 //!
@@ -20,9 +21,11 @@
 pub(crate) mod addr;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 pub(crate) mod clock;
+pub(crate) mod control;
 pub(crate) mod data;
 mod errno;
 pub(crate) mod fd;
+pub(crate) mod fds;
 pub(crate) mod msg;
 pub(crate) mod socket;
 pub(crate) mod sockopt;

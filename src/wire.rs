@@ -5,6 +5,7 @@
 //! expression run the very code that reads the kernel's answers.
 
 pub(crate) mod addr;
+pub(crate) mod cmsg;
 pub(crate) mod text;
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! `sendmsg(2)`, `recvmsg(2)` and their batch forms, on headers that we lay out ourselves.
 
-use core::mem::size_of;
-use core::ptr::{null, null_mut};
+use core::mem::{MaybeUninit, size_of};
+use core::ptr::{self, null, null_mut};
 
 use linux_raw_sys::{general, net};
 use rustix::fd::BorrowedFd;
-use rustix::io::{Errno, IoSlice};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
 
+use super::addr::UnixAddr;
+use super::control::Control;
 use super::syscall::{fd_arg, int_arg, len_arg, ptr_arg, socket_call};
 
 /// `UIO_MAXIOV`: with more pieces than this the kernel refuses the whole call.
@@ -23,18 +25,135 @@ pub(crate) const EMPTY: net::msghdr = net::msghdr {
     msg_flags: 0,
 };
 
+/// Do not wait; do not take away; and what a receive answers where control messages were lost.
+pub(crate) const DONTWAIT: u32 = net::MSG_DONTWAIT;
+pub(crate) const PEEK: u32 = net::MSG_PEEK;
+pub(crate) const CTRUNC: u32 = net::MSG_CTRUNC;
+
+/// How many bytes there are in the pieces.
+#[inline]
+pub(crate) fn sent_len(pieces: &[IoSlice<'_>]) -> usize {
+    const { assert!(size_of::<IoSlice<'static>>() == size_of::<general::iovec>()) };
+    // SAFETY: `IoSlice`s are `iovec`s by their documentation.
+    total(unsafe { &*(ptr::from_ref(pieces) as *const [general::iovec]) })
+}
+
+/// How many bytes there is room for in the pieces.
+#[inline]
+pub(crate) fn received_len(pieces: &[IoSliceMut<'_>]) -> usize {
+    const { assert!(size_of::<IoSliceMut<'static>>() == size_of::<general::iovec>()) };
+    // SAFETY: `IoSliceMut`s are `iovec`s by their documentation.
+    total(unsafe { &*(ptr::from_ref(pieces) as *const [general::iovec]) })
+}
+
+#[inline]
+fn total(pieces: &[general::iovec]) -> usize {
+    // rustix's own slices, without std, do not tell their length in the way that std's do. Its type
+    // is wider than the machine on some.
+    #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
+    pieces.iter().fold(0, |sum: usize, piece| sum.saturating_add(piece.iov_len as usize))
+}
+
+/// What one call received.
+#[derive(Debug)]
+pub(crate) struct Incoming<'b> {
+    /// How many bytes the message had; of a stream, how many were received.
+    pub(crate) size: usize,
+    /// What the kernel put into `msg_flags`.
+    pub(crate) flags: u32,
+    pub(crate) control: Control<'b>,
+}
+
 /// Sends the pieces in one call, `MSG_NOSIGNAL` set. More than [`PIECES_MAX`] are `EMSGSIZE`.
 #[inline]
 pub(crate) fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    const { assert!(size_of::<IoSlice<'static>>() == size_of::<general::iovec>()) };
-    let header = net::msghdr {
+    send(fd, pieces, &[], None, 0)
+}
+
+/// Sends the pieces with control messages, to an address if one is given, `MSG_NOSIGNAL` set.
+#[inline]
+pub(crate) fn send(
+    fd: BorrowedFd<'_>,
+    pieces: &[IoSlice<'_>],
+    control: &[MaybeUninit<u8>],
+    to: Option<&UnixAddr>,
+    flags: u32,
+) -> Result<usize, Errno> {
+    let mut header = net::msghdr {
         msg_iov: pieces.as_ptr().cast_mut().cast(),
         msg_iovlen: pieces.len() as _,
         ..EMPTY
     };
-    // SAFETY: the header names no address and no control buffer, and its pieces, borrowed for the
-    // call, are `IoSlice`s, which are `iovec`s by their documentation.
-    unsafe { sendmsg(fd, &header, net::MSG_NOSIGNAL) }
+    if !control.is_empty() {
+        header.msg_control = control.as_ptr().cast_mut().cast();
+        header.msg_controllen = control.len();
+    }
+    if let Some(to) = to {
+        header.msg_name = to.raw().as_ptr().cast_mut().cast();
+        // At most 110.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        let len = to.raw_len() as i32;
+        header.msg_namelen = len;
+    }
+    // SAFETY: all that the header points to is borrowed for the call, and as long as it says. The
+    // pieces are `IoSlice`s, which are `iovec`s by their documentation.
+    unsafe { sendmsg(fd, &header, net::MSG_NOSIGNAL | flags) }
+}
+
+/// Receives one message into the pieces, its control messages into `control`, and its sender's
+/// address, if that is wanted, into `from`. Descriptors that arrive are owned by the answer.
+///
+/// On an error `from` is as it was, unless a socket of another family answered: then it is unnamed,
+/// and what was received is lost, the descriptors closed.
+#[inline]
+pub(crate) fn receive<'b>(
+    fd: BorrowedFd<'_>,
+    pieces: &mut [IoSliceMut<'_>],
+    control: &'b mut [MaybeUninit<u8>],
+    from: Option<&mut UnixAddr>,
+    flags: u32,
+) -> Result<Incoming<'b>, Errno> {
+    let mut header = net::msghdr {
+        msg_iov: pieces.as_mut_ptr().cast(),
+        msg_iovlen: pieces.len() as _,
+        msg_control: control.as_mut_ptr().cast(),
+        msg_controllen: control.len(),
+        ..EMPTY
+    };
+    let Some(from) = from else {
+        // SAFETY: all that the header points to is borrowed for the call, and as long as it says.
+        // The pieces are `IoSliceMut`s, which are `iovec`s by their documentation.
+        return unsafe { receive_into(fd, &mut header, control, flags) };
+    };
+    let (name, capacity) = from.buffer();
+    header.msg_name = name;
+    header.msg_namelen = capacity.cast_signed();
+    // SAFETY: as above; and `name` is writable for `capacity` bytes.
+    let incoming = unsafe { receive_into(fd, &mut header, control, flags) }?;
+    match from.settle(header.msg_namelen.cast_unsigned()) {
+        Ok(()) => Ok(incoming),
+        Err(error) => Err(error.errno()),
+    }
+}
+
+/// # Safety
+///
+/// As [`recvmsg`]; and the header's control buffer must be `control`.
+#[inline]
+unsafe fn receive_into<'b>(
+    fd: BorrowedFd<'_>,
+    header: &mut net::msghdr,
+    control: &'b mut [MaybeUninit<u8>],
+    flags: u32,
+) -> Result<Incoming<'b>, Errno> {
+    // SAFETY: the caller's promise; what descriptors arrive are owned below.
+    let size = unsafe { recvmsg(fd, header, net::MSG_TRUNC | flags) }?;
+    let len = header.msg_controllen;
+    // SAFETY:
+    // - the kernel wrote `len` bytes of messages, headers and payloads whole;
+    // - the descriptors in them were installed by this call, and nobody else knows of them.
+    let control = unsafe { Control::received(control, len) };
+    Ok(Incoming { size, flags: header.msg_flags, control })
 }
 
 /// # Safety
@@ -58,7 +177,6 @@ pub(crate) unsafe fn sendmsg(
 ///
 /// Whatever the header points to must be writable for as long as it says, and the caller must own
 /// what descriptors arrive.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 #[inline]
 pub(crate) unsafe fn recvmsg(
     fd: BorrowedFd<'_>,

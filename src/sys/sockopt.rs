@@ -31,6 +31,30 @@ pub(crate) fn listens(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     get_int(fd, net::SO_ACCEPTCONN).map(|listens| listens != 0)
 }
 
+/// `SO_PASSCRED`: whether credentials come with each message.
+#[inline]
+pub(crate) fn passcred(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    get_int(fd, net::SO_PASSCRED).map(|on| on != 0)
+}
+
+/// Sets `SO_PASSCRED`.
+#[inline]
+pub(crate) fn set_passcred(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
+    set_int(fd, net::SO_PASSCRED, on.into())
+}
+
+/// `SO_PASSPIDFD`: whether a pidfd comes with each message.
+#[inline]
+pub(crate) fn passpidfd(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    get_int(fd, net::SO_PASSPIDFD).map(|on| on != 0)
+}
+
+/// Sets `SO_PASSPIDFD`.
+#[inline]
+pub(crate) fn set_passpidfd(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
+    set_int(fd, net::SO_PASSPIDFD, on.into())
+}
+
 /// `SO_ERROR`: the pending error, which this takes away.
 #[inline]
 pub(crate) fn take_error(fd: BorrowedFd<'_>) -> Result<Option<Errno>, Errno> {
@@ -59,7 +83,6 @@ pub(crate) fn get_int(fd: BorrowedFd<'_>, option: u32) -> Result<i32, Errno> {
 }
 
 /// Sets an option whose value is a C `int`.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 #[inline]
 pub(crate) fn set_int(fd: BorrowedFd<'_>, option: u32, value: i32) -> Result<(), Errno> {
     // SAFETY: the kernel reads `INT_LEN` bytes of `value`, whose size that is.

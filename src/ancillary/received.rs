@@ -1,0 +1,339 @@
+//! Control messages that came in.
+
+use crate::cred::{Credentials, PidFd};
+use crate::error::Truncation;
+use crate::sys::control::{Control, LEVEL, Messages, SCM_INQ, Slots};
+use crate::wire::cmsg::{
+    HEADER_LEN, Header, INT_LEN, SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, SCM_SECURITY, decode_int,
+    message_len,
+};
+use crate::{BorrowedFd, Errno, OwnedFd};
+
+/// The control messages that came with some data, and the owner of the descriptors among them: those
+/// that are not taken out are closed on drop.
+///
+/// It borrows the [`AncillaryBuf`](crate::AncillaryBuf) that was received into. In whatever order the
+/// messages came, and whatever else there is, each accessor finds its own.
+///
+/// # Examples
+///
+/// ```
+/// use afunix::{AncillaryBuf, AsFd, IoSliceMut, RecvOptions, Space, UnixStream};
+///
+/// let (a, b) = UnixStream::pair()?;
+/// a.send_fds(b"two", &[a.as_fd(), b.as_fd()])?;
+///
+/// let mut control = AncillaryBuf::<{ Space::new().rights::<8>().bytes() }>::new();
+/// let mut buf = [0; 16];
+/// let (_, mut ancillary) =
+///     b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())?;
+/// assert_eq!(ancillary.fds().count(), 2);
+/// let first = ancillary.take_fds().next();
+/// assert_eq!(ancillary.fds().count(), 1);
+/// assert!(ancillary.credentials().is_none());
+/// # drop(first);
+/// # Ok::<(), afunix::Errno>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "descriptors that are not taken are closed"]
+pub struct Ancillary<'buf> {
+    control: Control<'buf>,
+    truncation: Option<Truncation>,
+    /// Whether it came with the end of a stream, when the kernel attests nobody.
+    end: bool,
+}
+
+impl<'buf> Ancillary<'buf> {
+    #[inline]
+    pub(crate) const fn new(control: Control<'buf>) -> Self {
+        Self { control, truncation: None, end: false }
+    }
+
+    #[inline]
+    pub(crate) const fn set_end(&mut self) {
+        self.end = true;
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.control.is_empty()
+    }
+
+    /// Takes the descriptors out, in one walk with closing the pidfd.
+    #[inline]
+    pub(crate) fn into_rights(self, each: impl FnMut(OwnedFd)) {
+        self.control.into_rights(each);
+    }
+
+    #[inline]
+    pub(crate) const fn set_truncation(&mut self, truncation: Truncation) {
+        self.truncation = Some(truncation);
+    }
+
+    /// Closes all descriptors, and says how many there were, without the pidfd.
+    pub(crate) fn close(self) -> usize {
+        let mut closed: usize = 0;
+        self.into_rights(|fd| {
+            drop(fd);
+            closed = closed.wrapping_add(1);
+        });
+        closed
+    }
+
+    /// Lends the descriptors that were not taken yet, in the order they were sent in.
+    ///
+    /// # Examples
+    ///
+    /// See [`Ancillary`].
+    #[doc(alias = "SCM_RIGHTS")]
+    #[inline]
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.control.rights()
+    }
+
+    /// Takes descriptors out, in the order they were sent in; those that the iterator is not asked
+    /// for stay here.
+    ///
+    /// All that the peer sent and the buffer had room for are here, more than were expected too: this
+    /// is the way not to close them, which a file of a hostile file system can make slow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{AncillaryBuf, AsFd, IoSliceMut, OwnedFd, RecvOptions, Space, UnixStream};
+    ///
+    /// let (a, b) = UnixStream::pair()?;
+    /// a.send_fds(b"two", &[a.as_fd(), b.as_fd()])?;
+    /// let mut control = AncillaryBuf::<{ Space::new().rights::<2>().bytes() }>::new();
+    /// let mut buf = [0; 16];
+    /// let (_, mut ancillary) =
+    ///     b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())?;
+    /// let fds: Vec<OwnedFd> = ancillary.take_fds().collect();
+    /// assert_eq!(fds.len(), 2);
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    #[inline]
+    pub const fn take_fds(&mut self) -> TakeFds<'_> {
+        TakeFds { slots: self.control.take_rights() }
+    }
+
+    /// Takes the pidfd of the sender, which comes if `SO_PASSPIDFD` was on: at the sender or the
+    /// receiver when the message was sent, and at the receiver when it was received.
+    ///
+    /// `Ok(None)`: there is none, or it was taken already. With forged credentials of a privileged
+    /// sender it is the process that those name.
+    ///
+    /// # Errors
+    ///
+    /// What kept the kernel from making it: `EMFILE`, no descriptor was free. The rest of the message
+    /// is not affected.
+    ///
+    /// # Examples
+    ///
+    /// See [`PidFd`].
+    ///
+    /// Linux 6.5.
+    #[doc(alias = "SCM_PIDFD")]
+    #[inline]
+    pub fn take_pidfd(&mut self) -> Result<Option<PidFd>, Errno> {
+        Ok(self.control.take_pidfd()?.map(PidFd::new))
+    }
+
+    /// Who sent it, which is told if `SO_PASSCRED` is on.
+    ///
+    /// `None` if nothing is told, if it did not fit, and at the end of a stream: there the kernel
+    /// gives the numbers of root, and means nobody.
+    ///
+    /// # Examples
+    ///
+    /// See [`AncillaryBuf`](crate::AncillaryBuf).
+    #[doc(alias = "SCM_CREDENTIALS")]
+    #[inline]
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        if self.end {
+            return None;
+        }
+        self.control
+            .iter()
+            .find(|(header, _)| header.is(LEVEL, SCM_CREDENTIALS))
+            .and_then(|(_, payload)| Credentials::decode(payload))
+    }
+
+    /// The sender's security context, such as SELinux's label, without a NUL at its end; told if
+    /// `SO_PASSSEC` is on and a security module has labels. It is bytes, of no certain encoding.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{AncillaryBuf, IoSliceMut, RecvOptions, UnixStream};
+    ///
+    /// let (a, b) = UnixStream::pair()?;
+    /// a.write(b"x")?;
+    /// let mut control = AncillaryBuf::<512>::new();
+    /// let mut buf = [0; 16];
+    /// let (_, ancillary) =
+    ///     b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())?;
+    /// assert_eq!(ancillary.security_context(), None); // nobody asked for it
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    #[doc(alias = "SCM_SECURITY")]
+    #[inline]
+    #[must_use]
+    pub fn security_context(&self) -> Option<&[u8]> {
+        match self.control.iter().find(|(header, _)| header.is(LEVEL, SCM_SECURITY))?.1 {
+            [context @ .., 0] | context => Some(context),
+        }
+    }
+
+    /// How many bytes the stream still has for this receiver, behind those that were received; told
+    /// if `SO_INQ` is on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{AncillaryBuf, IoSliceMut, RecvOptions, Space, UnixStream};
+    ///
+    /// let (a, b) = UnixStream::pair()?;
+    /// a.write(b"more")?;
+    /// let mut control = AncillaryBuf::<{ Space::new().bytes_left().bytes() }>::new();
+    /// let mut buf = [0; 1];
+    /// let (_, ancillary) =
+    ///     b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())?;
+    /// assert_eq!(ancillary.bytes_left(), None); // nobody asked for it
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    ///
+    /// Linux 6.17.
+    #[doc(alias = "SCM_INQ")]
+    #[inline]
+    #[must_use]
+    pub fn bytes_left(&self) -> Option<usize> {
+        let (_, payload) = self.control.iter().find(|(header, _)| header.is(LEVEL, SCM_INQ))?;
+        usize::try_from(decode_int(payload)?).ok()
+    }
+
+    /// The messages that no other accessor is for, as level, type and payload.
+    ///
+    /// Descriptors that a later kernel may put into messages of a new type, if the receiver asks for
+    /// them, are numbers to this crate: whoever asks for them has to close them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{AncillaryBuf, IoSliceMut, RecvOptions, UnixDatagram};
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"x")?;
+    /// let mut control = AncillaryBuf::<64>::new();
+    /// let mut buf = [0; 16];
+    /// let (_, ancillary) =
+    ///     b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())?;
+    /// // Timestamps would be here, had the socket been told to give them.
+    /// for message in ancillary.unknown() {
+    ///     println!("level {}, type {}: {:?}", message.level, message.kind, message.payload);
+    /// }
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    #[inline]
+    pub const fn unknown(&self) -> Unknown<'_> {
+        Unknown { messages: self.control.iter() }
+    }
+
+    /// Why control messages are missing, if some are. Seen only by who asked for what came all the
+    /// same ([`RecvOptions::lossy`](crate::RecvOptions::lossy)) or only peeked
+    /// ([`RecvOptions::peek`](crate::RecvOptions::peek)); to all others it is an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{AncillaryBuf, AsFd, IoSliceMut, RecvOptions, Truncation, UnixStream};
+    ///
+    /// let (a, b) = UnixStream::pair()?;
+    /// a.send_fds(b"x", &[b.as_fd()])?;
+    /// let mut control = AncillaryBuf::<0>::new();
+    /// let mut buf = [0; 16];
+    /// let options = RecvOptions::new().lossy();
+    /// let (_, ancillary) = b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, options)?;
+    /// assert_eq!(ancillary.truncation(), Some(Truncation::BufferFull));
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    #[doc(alias = "MSG_CTRUNC")]
+    #[inline]
+    #[must_use]
+    pub const fn truncation(&self) -> Option<Truncation> {
+        self.truncation
+    }
+
+    /// What kept messages from coming, where the buffer has `room` bytes.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn cause(&self, room: usize) -> Truncation {
+        // The kernel cuts credentials and contexts where the room ends, and leaves out what is
+        // smaller than this; so where there was as much, it was not for want of room.
+        const ONE_FD: usize = HEADER_LEN + INT_LEN;
+        let mut cause = Truncation::BufferFull;
+        let mut next: usize = 0;
+        for (header, payload) in self.control.iter() {
+            let end = next.saturating_add(message_len(payload.len()));
+            next = end.saturating_add(header.padding());
+            cause = match header.kind {
+                SCM_PIDFD if decode_int(payload).is_some_and(|slot| slot < 0) => {
+                    return Truncation::NotInstalled;
+                }
+                // What comes before descriptors.
+                SCM_CREDENTIALS | SCM_SECURITY => cause,
+                SCM_RIGHTS if room.saturating_sub(end) < INT_LEN => Truncation::BufferFull,
+                _ => Truncation::Unknown,
+            };
+        }
+        if room.saturating_sub(next) >= ONE_FD { Truncation::NotInstalled } else { cause }
+    }
+}
+
+/// A control message that no accessor of [`Ancillary`] is for.
+#[doc(alias = "cmsghdr")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct ControlMessage<'a> {
+    /// Whose message it is: `SOL_SOCKET` for all that these sockets are known to give.
+    pub level: i32,
+    /// Its type at that level.
+    pub kind: i32,
+    /// Its bytes, without the header.
+    pub payload: &'a [u8],
+}
+
+/// Takes the descriptors out of an [`Ancillary`], in order; those that it is not asked for stay there.
+#[derive(Debug)]
+pub struct TakeFds<'a> {
+    slots: Slots<'a>,
+}
+
+impl Iterator for TakeFds<'_> {
+    type Item = OwnedFd;
+
+    #[inline]
+    fn next(&mut self) -> Option<OwnedFd> {
+        self.slots.next()
+    }
+}
+
+/// The messages of an [`Ancillary`] that no accessor is for.
+#[derive(Clone, Debug)]
+pub struct Unknown<'a> {
+    messages: Messages<'a>,
+}
+
+impl<'a> Iterator for Unknown<'a> {
+    type Item = ControlMessage<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<ControlMessage<'a>> {
+        let known = [SCM_RIGHTS, SCM_CREDENTIALS, SCM_SECURITY, SCM_PIDFD, SCM_INQ];
+        let is_unknown =
+            |header: &Header| header.level != LEVEL || !known.contains(&header.kind);
+        let (header, payload) = self.messages.find(|(header, _)| is_unknown(header))?;
+        Some(ControlMessage { level: header.level, kind: header.kind, payload })
+    }
+}
