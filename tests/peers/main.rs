@@ -1,11 +1,15 @@
-//! What other libraries get wrong about addresses, each seen there by running it, and what this
-//! crate does instead. Where it is cheap, a control shows that the usual code goes wrong on the
-//! very bytes that the kernel gives.
+//! What other libraries get wrong about addresses and control messages, each seen there by running
+//! it, and what this crate does instead. Where it is cheap, a control shows that the usual code goes
+//! wrong on the very bytes that the kernel gives.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod buffers;
+mod control;
 mod empty;
 mod exact;
 mod full_path;
+mod kept;
+mod sending;
 mod unnamed;
