@@ -3,6 +3,7 @@
 //! wrong on the very bytes that the kernel gives.
 
 #[path = "../common/mod.rs"]
+#[macro_use]
 mod common;
 
 mod buffers;
@@ -11,5 +12,6 @@ mod empty;
 mod exact;
 mod full_path;
 mod kept;
+mod pidfds;
 mod sending;
 mod unnamed;
