@@ -8,6 +8,7 @@ mod common;
 
 mod buffers;
 mod control;
+mod credentials;
 mod empty;
 mod exact;
 mod full_path;
