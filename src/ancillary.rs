@@ -9,6 +9,7 @@ use core::fmt;
 use core::mem::MaybeUninit;
 
 pub use fds::{Fds, FdsIntoIter, FdsIter};
+pub(crate) use received::cause;
 pub use received::{Ancillary, ControlMessage, TakeFds, Unknown};
 pub use space::Space;
 pub use writer::AncillaryWriter;

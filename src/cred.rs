@@ -55,13 +55,13 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Of a `struct ucred`, which must be whole.
+    /// Of a `struct ucred`.
     #[inline]
-    pub(crate) const fn decode(payload: &[u8]) -> Option<Self> {
-        let Some((pid, uid, gid)) = decode_ucred(payload) else { return None };
+    pub(crate) const fn decode(ucred: [u8; UCRED_LEN]) -> Self {
+        let (pid, uid, gid) = decode_ucred(ucred);
         // No process has a number below 0, and rustix's type must not be made of one.
         let pid = if pid > 0 { Pid::from_raw(pid) } else { None };
-        Some(Self { pid, uid: Uid::from_raw_unchecked(uid), gid: Gid::from_raw_unchecked(gid) })
+        Self { pid, uid: Uid::from_raw_unchecked(uid), gid: Gid::from_raw_unchecked(gid) }
     }
 
     #[inline]

@@ -59,8 +59,8 @@ pub use error::{
     Truncation, WrongSocket,
 };
 pub use message::{
-    RecvOptions, SendOptions, Sent, passcred, passpidfd, recv_fds, recv_fds_exact, recv_with,
-    send_fds, send_with, set_passcred, set_passpidfd,
+    RecvOptions, SendOptions, Sent, passcred, passpidfd, recv_fds, recv_fds_exact, recv_fds_into,
+    recv_with, send_fds, send_with, set_passcred, set_passpidfd,
 };
 #[doc(no_inline)]
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};

@@ -4,177 +4,29 @@
 
 mod methods;
 mod options;
-
-use core::mem::MaybeUninit;
+mod receiving;
+mod sending;
 
 pub use options::{RecvOptions, SendOptions, Sent};
+use receiving::{recv_fds_exact_from, recv_fds_from, recv_from};
+use sending::{send_fds_to, send_to};
 
 use crate::ancillary::{Ancillary, AncillaryBuf, AncillaryWriter, Fds};
 use crate::error::{RecvError, SendError};
 use crate::socket::Received;
 use crate::sys::fds::FdsRoom;
-use crate::sys::msg::{CTRUNC, PEEK, PIECES_MAX, receive, received_len, send, sent_len};
 use crate::sys::socket::Kind;
 use crate::sys::sockopt;
-use crate::wire::cmsg::{FDS_MAX, INT_LEN, message_len};
 use crate::{AsFd, BorrowedFd, Errno, IoSlice, IoSliceMut, OwnedFd};
 
 /// What is known of a socket before it is asked.
 type Known = Option<Kind>;
-
-#[inline]
-fn send_fds_to(
-    fd: BorrowedFd<'_>,
-    known: Known,
-    data: &[u8],
-    fds: &[BorrowedFd<'_>],
-) -> Result<Sent, SendError> {
-    let mut buf = AncillaryBuf::<{ message_len(FDS_MAX * INT_LEN) }>::new();
-    let mut writer = buf.writer();
-    if writer.push_fds(fds).is_err() {
-        return Err(SendError::TooManyFds { fds: fds.len() });
-    }
-    send_to(fd, known, &[IoSlice::new(data)], &writer, SendOptions::new())
-}
-
-#[inline]
-fn send_to(
-    fd: BorrowedFd<'_>,
-    known: Known,
-    data: &[IoSlice<'_>],
-    ancillary: &AncillaryWriter<'_, '_>,
-    options: SendOptions<'_>,
-) -> Result<Sent, SendError> {
-    let data = match known {
-        // As `write_vectored`: a stream may take less than it is given.
-        Some(Kind::Stream) => data.split_at_checked(PIECES_MAX).map_or(data, |(first, _)| first),
-        _ => data,
-    };
-    let fds = ancillary.fd_count();
-    if fds > FDS_MAX {
-        return Err(SendError::TooManyFds { fds });
-    }
-    if fds > 0 && sent_len(data) == 0 {
-        refuse_on_stream(fd, known, fds)?;
-    }
-    match send(fd, data, ancillary.messages(), options.to, options.flags) {
-        Ok(bytes) => Ok(Sent { bytes }),
-        Err(errno) => Err(SendError::Kernel(errno)),
-    }
-}
-
-#[cold]
-fn refuse_on_stream(fd: BorrowedFd<'_>, known: Known, fds: usize) -> Result<(), SendError> {
-    match is_stream(fd, known) {
-        Ok(true) => Err(SendError::NoData { fds }),
-        Ok(false) => Ok(()),
-        Err(errno) => Err(SendError::Kernel(errno)),
-    }
-}
 
 fn is_stream(fd: BorrowedFd<'_>, known: Known) -> Result<bool, Errno> {
     match known {
         Some(kind) => Ok(kind == Kind::Stream),
         None => sockopt::kind(fd).map(|number| number == Kind::Stream.number()),
     }
-}
-
-#[inline]
-fn recv_fds_from<const N: usize>(
-    fd: BorrowedFd<'_>,
-    known: Known,
-    buf: &mut [u8],
-) -> Result<(Received, Fds<N>), RecvError> {
-    const { assert!(N <= FDS_MAX, "a message carries at most 253 descriptors") };
-    let mut room = FdsRoom::<N>::new();
-    let pieces = &mut [IoSliceMut::new(buf)];
-    let (received, ancillary) = recv_from(fd, known, pieces, room.bytes(), RecvOptions::new())?;
-    let mut fds = Fds::new();
-    ancillary.into_rights(|fd| fds.receive(fd));
-    Ok((received, fds))
-}
-
-#[inline]
-fn recv_fds_exact_from<const N: usize>(
-    fd: BorrowedFd<'_>,
-    known: Known,
-    buf: &mut [u8],
-) -> Result<(Received, [OwnedFd; N]), RecvError> {
-    let (received, fds) = recv_fds_from::<N>(fd, known, buf)?;
-    let found = fds.len().saturating_add(fds.surplus());
-    if found == N {
-        if let Ok(fds) = fds.into_array() {
-            return Ok((received, fds));
-        }
-    }
-    let Received { bytes, size } = received;
-    Err(RecvError::WrongCount { bytes, size, wanted: N, found })
-}
-
-#[inline]
-fn recv_from<'b>(
-    fd: BorrowedFd<'_>,
-    known: Known,
-    data: &mut [IoSliceMut<'_>],
-    control: &'b mut [MaybeUninit<u8>],
-    options: RecvOptions<'_>,
-) -> Result<(Received, Ancillary<'b>), RecvError> {
-    let data = match known {
-        Some(Kind::Stream) if data.len() > PIECES_MAX => data.split_at_mut(PIECES_MAX).0,
-        _ => data,
-    };
-    let RecvOptions { from, flags, lossy } = options;
-    let control = if flags & PEEK == 0 { control } else { &mut [] };
-    let control_room = control.len();
-    let room = received_len(data);
-    let incoming = match receive(fd, data, control, from, flags) {
-        Ok(incoming) => incoming,
-        Err(errno) => return Err(RecvError::Kernel(errno)),
-    };
-    let received = Received::new(incoming.size, room);
-    let lossy = lossy || flags & PEEK != 0;
-    if incoming.flags & CTRUNC == 0 && incoming.size != 0 {
-        return Ok((received, Ancillary::new(incoming.control)));
-    }
-    let question = Question { fd, known, received, has_room: room > 0, control_room, lossy };
-    judge(question, incoming.flags & CTRUNC != 0, Ancillary::new(incoming.control))
-}
-
-/// What must be known to judge a receive that gave no data, or not all control messages.
-struct Question<'a> {
-    fd: BorrowedFd<'a>,
-    known: Known,
-    received: Received,
-    has_room: bool,
-    control_room: usize,
-    lossy: bool,
-}
-
-#[cold]
-#[inline(never)]
-fn judge<'b>(
-    question: Question<'_>,
-    truncated: bool,
-    mut ancillary: Ancillary<'b>,
-) -> Result<(Received, Ancillary<'b>), RecvError> {
-    let Question { fd, known, received, has_room, control_room, lossy } = question;
-    let Received { bytes, size } = received;
-    // The end of a stream comes with credentials that are nobody's, and has nothing to lose. A socket
-    // that will not say what it is gets the answer that believes less.
-    let may_be_end = size == 0 && has_room && (truncated || !ancillary.is_empty());
-    if may_be_end && is_stream(fd, known).unwrap_or(true) {
-        ancillary.set_end();
-        return Ok((received, ancillary));
-    }
-    if truncated {
-        let cause = ancillary.cause(control_room);
-        if !lossy {
-            let closed = ancillary.close();
-            return Err(RecvError::ControlTruncated { bytes, size, closed, cause });
-        }
-        ancillary.set_truncation(cause);
-    }
-    Ok((received, ancillary))
 }
 
 /// Sends data with descriptors, which the receiver gets duplicates of.
@@ -261,7 +113,45 @@ pub fn recv_fds<const N: usize>(
     fd: impl AsFd,
     buf: &mut [u8],
 ) -> Result<(Received, Fds<N>), RecvError> {
-    recv_fds_from(fd.as_fd(), None, buf)
+    let mut room = FdsRoom::<N>::new();
+    let (received, arrived) = recv_fds_from(fd.as_fd(), None, buf, &mut room)?;
+    Ok((received, Fds::of(arrived)))
+}
+
+/// Receives data and at most `N` descriptors into `fds`: [`recv_fds`] without moving the container,
+/// which is `N` numbers long.
+///
+/// What `fds` held is closed, once something has been received.
+///
+/// # Errors
+///
+/// As `recv_fds`; `fds` is as it was then.
+///
+/// # Examples
+///
+/// ```
+/// use afunix::{AsFd, Fds, UnixStream};
+///
+/// let (a, b) = UnixStream::pair()?;
+/// let (mut buf, mut fds) = ([0; 16], Fds::<253>::new());
+/// for _ in 0..3 {
+///     a.send_fds(b"one", &[b.as_fd()])?;
+///     let received = afunix::recv_fds_into(&b, &mut buf, &mut fds)?;
+///     assert_eq!((received.bytes, fds.len()), (3, 1));
+/// }
+/// # Ok::<(), afunix::Errno>(())
+/// ```
+#[doc(alias = "SCM_RIGHTS")]
+#[inline]
+pub fn recv_fds_into<const N: usize>(
+    fd: impl AsFd,
+    buf: &mut [u8],
+    fds: &mut Fds<N>,
+) -> Result<Received, RecvError> {
+    let mut room = FdsRoom::<N>::new();
+    let (received, arrived) = recv_fds_from(fd.as_fd(), None, buf, &mut room)?;
+    fds.take_over(arrived);
+    Ok(received)
 }
 
 /// Receives data and exactly `N` descriptors: [`recv_fds`] where any other number is an error.

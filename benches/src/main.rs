@@ -3,7 +3,9 @@
 //! `afunix-benches OPERATION COUNT`; without arguments it lists the operations.
 
 mod by_hand;
+mod by_hand_passing;
 mod ours;
+mod passing;
 
 /// Does it once for each turn; set-up and tear-down happen outside the loop.
 type Operation = fn(u64);
@@ -15,7 +17,24 @@ const TABLE: &[(&str, Operation, Operation, u32)] = &[
     ("abstract-name", ours::abstract_name, by_hand::abstract_name, 60),
     ("reply-in-place", ours::reply_in_place, by_hand::reply, 40),
     ("ping-pong-64", ours::ping_pong, by_hand::ping_pong, 42),
+    // Sent, received and closed.
+    ("1-fd", passing::one_fd, by_hand_passing::one_fd, 120),
+    ("1-fd-in-place-of-1", passing::one_fd_in_place::<1>, by_hand_passing::one_fd, 120),
+    ("1-fd-in-place-of-16", passing::one_fd_in_place::<16>, by_hand_passing::one_fd, 120),
+    ("1-fd-in-place-of-253", passing::one_fd_in_place::<253>, by_hand_passing::one_fd, 120),
+    ("1-fd-buffer-of-1", passing::one_fd_with::<{ room(1) }>, by_hand_passing::one_fd, 135),
+    ("1-fd-buffer-of-16", passing::one_fd_with::<{ room(16) }>, by_hand_passing::one_fd, 135),
+    ("1-fd-buffer-of-253", passing::one_fd_with::<{ room(253) }>, by_hand_passing::one_fd, 135),
+    ("16-fds-one-by-one", passing::sixteen_one_by_one, by_hand_passing::sixteen, 340),
+    ("16-fds-as-a-whole", passing::sixteen_as_a_whole, by_hand_passing::sixteen, 260),
+    ("credentials", passing::credentials, by_hand_passing::credentials, 126),
+    ("all-three", passing::all_three, by_hand_passing::all_three, 300),
 ];
+
+/// Room for so many descriptors.
+const fn room(fds: usize) -> usize {
+    afunix::Space::new().payload(4 * fds).bytes()
+}
 
 fn main() {
     let mut args = std::env::args().skip(1);

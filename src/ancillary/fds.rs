@@ -2,8 +2,9 @@
 
 use heapless::Vec;
 
+use crate::sys::control::Arrived;
 use crate::sys::fd::borrow;
-use crate::sys::fds::{Front, push};
+use crate::sys::fds::Front;
 use crate::{BorrowedFd, OwnedFd};
 
 /// At most `N` descriptors that were received, in the order they were sent in.
@@ -35,17 +36,29 @@ pub struct Fds<const N: usize> {
 }
 
 impl<const N: usize> Fds<N> {
+    /// Holds none.
+    ///
+    /// # Examples
+    ///
+    /// See [`recv_fds_into`](crate::recv_fds_into).
     #[inline]
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self { fds: Vec::new(), surplus: 0 }
     }
 
-    /// Takes a descriptor over; beyond `N` it is closed and counted.
+    /// Takes over what came.
+    #[inline(always)]
+    pub(crate) fn of(arrived: Arrived<'_>) -> Self {
+        let mut fds = Vec::new();
+        let surplus = arrived.into_rights(&mut fds);
+        Self { fds, surplus }
+    }
+
+    /// Takes over what came, in place of what is here, which is closed.
     #[inline]
-    pub(crate) fn receive(&mut self, fd: OwnedFd) {
-        if push(&mut self.fds, fd).is_err() {
-            self.surplus = self.surplus.wrapping_add(1);
-        }
+    pub(crate) fn take_over(&mut self, arrived: Arrived<'_>) {
+        self.fds.clear();
+        self.surplus = arrived.into_rights(&mut self.fds);
     }
 
     /// How many there are.
@@ -162,6 +175,13 @@ impl<const N: usize> Fds<N> {
     pub fn into_array<const M: usize>(self) -> Result<[OwnedFd; M], Self> {
         let surplus = self.surplus;
         self.fds.into_array().map_err(|fds| Self { fds, surplus })
+    }
+}
+
+impl<const N: usize> Default for Fds<N> {
+    #[inline]
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cred::{Credentials, PidFd};
 use crate::error::Truncation;
-use crate::sys::control::{Control, LEVEL, Messages, SCM_INQ, Slots};
+use crate::sys::control::{Arrived, Control, LEVEL, Messages, SCM_INQ};
 use crate::wire::cmsg::{
     HEADER_LEN, Header, INT_LEN, SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, SCM_SECURITY, decode_int,
     message_len,
@@ -45,39 +45,8 @@ pub struct Ancillary<'buf> {
 
 impl<'buf> Ancillary<'buf> {
     #[inline]
-    pub(crate) const fn new(control: Control<'buf>) -> Self {
-        Self { control, truncation: None, end: false }
-    }
-
-    #[inline]
-    pub(crate) const fn set_end(&mut self) {
-        self.end = true;
-    }
-
-    #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.control.is_empty()
-    }
-
-    /// Takes the descriptors out, in one walk with closing the pidfd.
-    #[inline]
-    pub(crate) fn into_rights(self, each: impl FnMut(OwnedFd)) {
-        self.control.into_rights(each);
-    }
-
-    #[inline]
-    pub(crate) const fn set_truncation(&mut self, truncation: Truncation) {
-        self.truncation = Some(truncation);
-    }
-
-    /// Closes all descriptors, and says how many there were, without the pidfd.
-    pub(crate) fn close(self) -> usize {
-        let mut closed: usize = 0;
-        self.into_rights(|fd| {
-            drop(fd);
-            closed = closed.wrapping_add(1);
-        });
-        closed
+    pub(crate) fn new(arrived: Arrived<'buf>, truncation: Option<Truncation>, end: bool) -> Self {
+        Self { control: arrived.sort(), truncation, end }
     }
 
     /// Lends the descriptors that were not taken yet, in the order they were sent in.
@@ -113,14 +82,15 @@ impl<'buf> Ancillary<'buf> {
     /// # Ok::<(), afunix::Errno>(())
     /// ```
     #[inline]
-    pub const fn take_fds(&mut self) -> TakeFds<'_> {
-        TakeFds { slots: self.control.take_rights() }
+    pub const fn take_fds(&mut self) -> TakeFds<'_, 'buf> {
+        TakeFds { control: &mut self.control }
     }
 
     /// Takes the pidfd of the sender, which comes if `SO_PASSPIDFD` was on: at the sender or the
     /// receiver when the message was sent, and at the receiver when it was received.
     ///
-    /// `Ok(None)`: there is none, or it was taken already. With forged credentials of a privileged
+    /// `Ok(None)`: there is none, or it was taken already; or, of a receive that was
+    /// [`lossy`](crate::RecvOptions::lossy), it found no room behind what the sender sent. With forged credentials of a privileged
     /// sender it is the process that those name.
     ///
     /// # Errors
@@ -154,10 +124,7 @@ impl<'buf> Ancillary<'buf> {
         if self.end {
             return None;
         }
-        self.control
-            .iter()
-            .find(|(header, _)| header.is(LEVEL, SCM_CREDENTIALS))
-            .and_then(|(_, payload)| Credentials::decode(payload))
+        self.control.credentials().map(Credentials::decode)
     }
 
     /// The sender's security context, such as SELinux's label, without a NUL at its end; told if
@@ -264,31 +231,29 @@ impl<'buf> Ancillary<'buf> {
     pub const fn truncation(&self) -> Option<Truncation> {
         self.truncation
     }
+}
 
-    /// What kept messages from coming, where the buffer has `room` bytes.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn cause(&self, room: usize) -> Truncation {
-        // The kernel cuts credentials and contexts where the room ends, and leaves out what is
-        // smaller than this; so where there was as much, it was not for want of room.
-        const ONE_FD: usize = HEADER_LEN + INT_LEN;
-        let mut cause = Truncation::BufferFull;
-        let mut next: usize = 0;
-        for (header, payload) in self.control.iter() {
-            let end = next.saturating_add(message_len(payload.len()));
-            next = end.saturating_add(header.padding());
-            cause = match header.kind {
-                SCM_PIDFD if decode_int(payload).is_some_and(|slot| slot < 0) => {
-                    return Truncation::NotInstalled;
-                }
-                // What comes before descriptors.
-                SCM_CREDENTIALS | SCM_SECURITY => cause,
-                SCM_RIGHTS if room.saturating_sub(end) < INT_LEN => Truncation::BufferFull,
-                _ => Truncation::Unknown,
-            };
-        }
-        if room.saturating_sub(next) >= ONE_FD { Truncation::NotInstalled } else { cause }
+/// What kept messages from coming, where the buffer has `room` bytes.
+pub(crate) fn cause(messages: Messages<'_>, room: usize) -> Truncation {
+    // The kernel cuts credentials and contexts where the room ends, and leaves out what is
+    // smaller than this; so where there was as much, it was not for want of room.
+    const ONE_FD: usize = HEADER_LEN + INT_LEN;
+    let mut cause = Truncation::BufferFull;
+    let mut next: usize = 0;
+    for (header, payload) in messages {
+        let end = next.saturating_add(message_len(payload.len()));
+        next = next.saturating_add(header.space());
+        cause = match header.kind {
+            SCM_PIDFD if decode_int(payload).is_some_and(|slot| slot < 0) => {
+                return Truncation::NotInstalled;
+            }
+            // What comes before descriptors.
+            SCM_CREDENTIALS | SCM_SECURITY => cause,
+            SCM_RIGHTS if room.saturating_sub(end) < INT_LEN => Truncation::BufferFull,
+            _ => Truncation::Unknown,
+        };
     }
+    if room.saturating_sub(next) >= ONE_FD { Truncation::NotInstalled } else { cause }
 }
 
 /// A control message that no accessor of [`Ancillary`] is for.
@@ -306,16 +271,16 @@ pub struct ControlMessage<'a> {
 
 /// Takes the descriptors out of an [`Ancillary`], in order; those that it is not asked for stay there.
 #[derive(Debug)]
-pub struct TakeFds<'a> {
-    slots: Slots<'a>,
+pub struct TakeFds<'a, 'buf> {
+    control: &'a mut Control<'buf>,
 }
 
-impl Iterator for TakeFds<'_> {
+impl Iterator for TakeFds<'_, '_> {
     type Item = OwnedFd;
 
     #[inline]
     fn next(&mut self) -> Option<OwnedFd> {
-        self.slots.next()
+        self.control.take_right()
     }
 }
 
@@ -331,8 +296,7 @@ impl<'a> Iterator for Unknown<'a> {
     #[inline]
     fn next(&mut self) -> Option<ControlMessage<'a>> {
         let known = [SCM_RIGHTS, SCM_CREDENTIALS, SCM_SECURITY, SCM_PIDFD, SCM_INQ];
-        let is_unknown =
-            |header: &Header| header.level != LEVEL || !known.contains(&header.kind);
+        let is_unknown = |header: &Header| header.level != LEVEL || !known.contains(&header.kind);
         let (header, payload) = self.messages.find(|(header, _)| is_unknown(header))?;
         Some(ControlMessage { level: header.level, kind: header.kind, payload })
     }

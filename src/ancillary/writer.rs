@@ -7,7 +7,9 @@ use core::mem::MaybeUninit;
 use crate::cred::Credentials;
 use crate::error::CapacityError;
 use crate::sys::control::LEVEL;
-use crate::wire::cmsg::{Header, INT_LEN, SCM_CREDENTIALS, SCM_RIGHTS, message_len, padding_behind};
+use crate::wire::cmsg::{
+    Header, INT_LEN, SCM_CREDENTIALS, SCM_RIGHTS, message_len, padding_behind,
+};
 use crate::{AsRawFd, BorrowedFd};
 
 /// Control messages to be sent, written into an [`AncillaryBuf`](crate::AncillaryBuf); borrows the
@@ -86,11 +88,9 @@ impl<'buf, 'fd> AncillaryWriter<'buf, 'fd> {
         if fds.is_empty() {
             return Ok(());
         }
-        let mut payload = self.push(SCM_RIGHTS, fds.len().saturating_mul(INT_LEN))?;
-        for fd in fds {
-            let Some((slot, rest)) = payload.split_first_chunk_mut() else { break };
-            *slot = fd.as_raw_fd().to_ne_bytes().map(MaybeUninit::new);
-            payload = rest;
+        let payload = self.push(SCM_RIGHTS, fds.len().saturating_mul(INT_LEN))?;
+        for (slot, fd) in payload.chunks_exact_mut(INT_LEN).zip(fds) {
+            slot.copy_from_slice(&fd.as_raw_fd().to_ne_bytes().map(MaybeUninit::new));
         }
         self.fds = self.fds.saturating_add(fds.len());
         Ok(())

@@ -9,6 +9,7 @@ use crate::error::{RecvError, SendError};
 use crate::socket::{
     Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
+use crate::sys::fds::FdsRoom;
 use crate::sys::socket::Kind;
 use crate::{AsFd, BorrowedFd, Errno, IoSlice, IoSliceMut, OwnedFd};
 
@@ -63,12 +64,48 @@ macro_rules! impl_messages {
             /// # Ok::<(), afunix::Errno>(())
             /// ```
             #[doc(alias = "SCM_RIGHTS")]
-            #[inline]
+            #[inline(always)]
             pub fn recv_fds<const N: usize>(
                 &self,
                 buf: &mut [u8],
             ) -> Result<(Received, Fds<N>), RecvError> {
-                recv_fds_from(self.as_fd(), Some($kind), buf)
+                let mut room = FdsRoom::<N>::new();
+                let (received, arrived) =
+                    recv_fds_from(self.as_fd(), Some($kind), buf, &mut room)?;
+                Ok((received, Fds::of(arrived)))
+            }
+
+            /// Receives data and at most `N` descriptors into `fds`: see
+            /// [`recv_fds_into`](crate::recv_fds_into).
+            ///
+            /// # Errors
+            ///
+            /// As there.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use afunix::{AsFd, Fds, ", stringify!($Type), "};")]
+            ///
+            #[doc = concat!("let (a, b) = ", stringify!($Type), "::pair()?;")]
+            /// a.send_fds(b"both", &[a.as_fd(), b.as_fd()])?;
+            /// let mut fds = Fds::<4>::new();
+            /// let received = b.recv_fds_into(&mut [0; 16], &mut fds)?;
+            /// assert_eq!((received.bytes, fds.len()), (4, 2));
+            /// # Ok::<(), afunix::Errno>(())
+            /// ```
+            #[doc(alias = "SCM_RIGHTS")]
+            #[inline]
+            pub fn recv_fds_into<const N: usize>(
+                &self,
+                buf: &mut [u8],
+                fds: &mut Fds<N>,
+            ) -> Result<Received, RecvError> {
+                let mut room = FdsRoom::<N>::new();
+                let (received, arrived) =
+                    recv_fds_from(self.as_fd(), Some($kind), buf, &mut room)?;
+                fds.take_over(arrived);
+                Ok(received)
             }
 
             /// Receives data and exactly `N` descriptors: see

@@ -101,8 +101,11 @@ impl<'a> RecvOptions<'a> {
     }
 
     /// Writes the sender's address into `addr`; of a connection that is the peer's. Unnamed if it has
-    /// no name, and at the end of a connection. On an error it is as it was (but see
-    /// [`from_fd_unchecked`](crate::UnixStream::from_fd_unchecked)).
+    /// no name, and at the end of a connection.
+    ///
+    /// It is written whenever a message was received, with
+    /// [`ControlTruncated`](crate::RecvError::ControlTruncated) too, and is as it was where none was (but
+    /// see [`from_fd_unchecked`](crate::UnixStream::from_fd_unchecked)).
     ///
     /// # Examples
     ///
@@ -160,6 +163,11 @@ impl<'a> RecvOptions<'a> {
     /// Takes what control messages came where others were lost, instead of failing with
     /// [`ControlTruncated`](crate::RecvError::ControlTruncated);
     /// [`Ancillary::truncation`](crate::Ancillary::truncation) tells.
+    ///
+    /// What is missing may be the sender's doing: a descriptor sent along takes room, and a pidfd, which
+    /// comes last, may find none. Who wants one has room for descriptors too, and takes a loss for a
+    /// refusal. On the other hand this is the way to learn who sent what was cut: credentials come
+    /// first.
     ///
     /// # Examples
     ///

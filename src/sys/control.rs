@@ -1,48 +1,54 @@
 //! Control messages that were received, and who owns the descriptors in them.
 
-use core::mem::{ManuallyDrop, MaybeUninit, take};
-use core::ptr;
+mod walk;
 
+use core::hint::assert_unchecked;
+use core::mem::{ManuallyDrop, MaybeUninit, take};
+
+use heapless::Vec;
 use linux_raw_sys::net;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+pub(super) use walk::own_slot;
+pub(crate) use walk::{Messages, Rights};
+use walk::{close_all, extend_from_all, find_rights, split_first, take_slot, written};
 
 use super::errno::errno;
-use super::fd::adopt;
-use crate::wire::cmsg::{Header, INT_LEN, SCM_PIDFD, SCM_RIGHTS, decode_int};
+use super::fds::extend;
+use crate::wire::cmsg::{HEADER_LEN, INT_LEN, SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, UCRED_LEN};
+
+/// A buffer of which it takes knowledge to say what has been written.
+type Bytes = [MaybeUninit<u8>];
 
 /// The level of the messages that the kernel makes for these sockets.
 pub(crate) const LEVEL: i32 = net::SOL_SOCKET.cast_signed();
 pub(crate) const SCM_INQ: i32 = net::SCM_INQ.cast_signed();
 
-/// Control messages, and the descriptors in them that nobody has taken yet: those are closed on
-/// drop.
+/// What the kernel wrote, as it is: the owner of its descriptors until it is known what there is. They
+/// are closed on drop.
 ///
 /// INVARIANT written: a header that is reached from the start by [`Header::decode`] and
-/// [`Header::padding`] has been written, and so has its payload. Padding need not have been.
+/// [`Header::space`] has been written, and so has its payload. Padding need not have been.
 ///
 /// INVARIANT owned: each slot of an `SCM_RIGHTS` or `SCM_PIDFD` message holds a descriptor that
 /// belongs to this value alone, or a negative number.
 #[derive(Debug)]
-pub(crate) struct Control<'b> {
-    messages: &'b mut [MaybeUninit<u8>],
+pub(crate) struct Arrived<'b> {
+    messages: &'b mut Bytes,
 }
 
-impl<'b> Control<'b> {
+impl<'b> Arrived<'b> {
     /// The messages that the kernel has written to the first `len` bytes.
     ///
     /// # Safety
     ///
-    /// INVARIANT written and INVARIANT owned must hold for those bytes.
+    /// There must be so many, and INVARIANT written and INVARIANT owned must hold for them.
     #[inline]
-    pub(super) unsafe fn received(buf: &'b mut [MaybeUninit<u8>], len: usize) -> Self {
+    pub(super) unsafe fn new(buf: &'b mut Bytes, len: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { assert_unchecked(len <= buf.len()) };
         let (messages, _) = buf.split_at_mut_checked(len).unwrap_or_default();
         Self { messages }
-    }
-
-    #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.messages.is_empty()
     }
 
     /// The messages, in the order that the kernel wrote them in.
@@ -51,166 +57,161 @@ impl<'b> Control<'b> {
         Messages { rest: self.messages }
     }
 
+    /// Moves the descriptors of `SCM_RIGHTS` into `fds`, and closes all others. The answer is how
+    /// many found no room there, and have been closed too.
+    #[inline(always)]
+    pub(crate) fn into_rights<const N: usize>(self, fds: &mut Vec<OwnedFd, N>) -> usize {
+        // Each slot is looked at once, and its descriptor given an owner then.
+        let messages = &*ManuallyDrop::new(self).messages;
+        // SAFETY: INVARIANT written.
+        match unsafe { split_first(messages) } {
+            // As it is where nothing else was asked for.
+            Some((header, slots, None)) if header.is(LEVEL, SCM_RIGHTS) => {
+                // SAFETY: INVARIANT written and INVARIANT owned.
+                unsafe { extend(fds, slots) }
+            }
+            None => 0,
+            // SAFETY: INVARIANT written and INVARIANT owned.
+            _ => unsafe { extend_from_all(fds, messages) },
+        }
+    }
+
+    /// Closes all descriptors, and says how many were of `SCM_RIGHTS`.
+    pub(crate) fn close(self) -> usize {
+        // SAFETY: they are this value's, which does not look at them again.
+        unsafe { close_all(ManuallyDrop::new(self).messages) }
+    }
+
+    /// Finds out in one walk what there is.
+    #[inline]
+    pub(crate) fn sort(self) -> Control<'b> {
+        let mut this = ManuallyDrop::new(self);
+        let messages = take(&mut this.messages);
+        let (mut credentials, mut pidfd, mut others) = (0, 0, false);
+        let (mut next, mut end) = (0, 0);
+        let (mut at, mut rest) = (0usize, &*messages);
+        // SAFETY: INVARIANT written.
+        while let Some((header, _, behind)) = unsafe { split_first(rest) } {
+            let payload = at.wrapping_add(HEADER_LEN);
+            match (header.level, header.kind) {
+                (LEVEL, SCM_CREDENTIALS) if header.payload_len == UCRED_LEN => {
+                    credentials = payload;
+                }
+                (LEVEL, SCM_RIGHTS) if end == 0 => {
+                    next = payload;
+                    end = payload.wrapping_add(header.payload_len & !(INT_LEN - 1));
+                }
+                (LEVEL, SCM_PIDFD) if header.payload_len == INT_LEN && pidfd == 0 => {
+                    pidfd = payload;
+                }
+                (LEVEL, SCM_RIGHTS | SCM_PIDFD) => others = true,
+                _ => {}
+            }
+            let Some(behind) = behind else { break };
+            at = at.wrapping_add(header.space());
+            rest = behind;
+        }
+        Control { messages, credentials, next, end, pidfd, others }
+    }
+}
+
+impl Drop for Arrived<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: they are this value's, which ends.
+        unsafe { close_all(self.messages) };
+    }
+}
+
+/// Control messages, sorted, and the descriptors in them that nobody has taken yet: those are closed
+/// on drop.
+///
+/// INVARIANT written, INVARIANT owned: as of [`Arrived`].
+#[derive(Debug)]
+pub(crate) struct Control<'b> {
+    messages: &'b mut Bytes,
+    /// Where the credentials are, if they are whole; else 0. INVARIANT credentials: there is such a
+    /// payload.
+    credentials: usize,
+    /// Where the next slot is of the `SCM_RIGHTS` message that is being taken from, and where that
+    /// message ends. INVARIANT slots: between them are slots of such a message.
+    next: usize,
+    end: usize,
+    /// Where the slot of the `SCM_PIDFD` message is, while it has not been taken; else 0.
+    /// INVARIANT pidfd: there is such a slot.
+    pidfd: usize,
+    /// Whether there are more such messages than one of each. No kernel is known to write any.
+    others: bool,
+}
+
+impl Control<'_> {
+    /// The messages, in the order that the kernel wrote them in.
+    #[inline]
+    pub(crate) const fn iter(&self) -> Messages<'_> {
+        Messages { rest: self.messages }
+    }
+
+    /// The payload of the credentials, if they are whole.
+    #[inline]
+    pub(crate) fn credentials(&self) -> Option<[u8; UCRED_LEN]> {
+        match self.credentials {
+            0 => None,
+            // SAFETY: INVARIANT credentials.
+            at => Some(unsafe { written(self.messages.get(at..)?.first_chunk()?) }),
+        }
+    }
+
     /// The descriptors of `SCM_RIGHTS` that nobody has taken yet, in order.
     #[inline]
-    pub(crate) fn rights(&self) -> impl Iterator<Item = BorrowedFd<'_>> + Clone {
-        self.iter()
-            .filter(|(header, _)| header.is(LEVEL, SCM_RIGHTS))
-            .flat_map(|(_, slots)| slots.chunks_exact(INT_LEN))
-            .filter_map(|slot| decode_int(slot).filter(|number| *number >= 0))
-            // SAFETY: INVARIANT owned: open as long as this value, which is borrowed, has it.
-            .map(|number| unsafe { BorrowedFd::borrow_raw(number) })
+    pub(crate) const fn rights(&self) -> Rights<'_> {
+        Rights { slots: &[], rest: self.iter() }
     }
 
-    /// Takes the descriptors of `SCM_RIGHTS`, in order, each as the iterator is asked for it.
+    /// Takes the next descriptor of `SCM_RIGHTS`.
     #[inline]
-    pub(crate) const fn take_rights(&mut self) -> Slots<'_> {
-        Slots::new(self.messages, false)
-    }
-
-    /// Takes the descriptors of `SCM_RIGHTS` and closes those of `SCM_PIDFD`, in one walk.
-    #[inline]
-    pub(crate) fn into_rights(self, mut each: impl FnMut(OwnedFd)) {
-        // Nothing is left for `drop` to look for.
-        let mut control = ManuallyDrop::new(self);
-        let mut slots = Slots::new(control.messages, true);
-        while let Some(fd) = slots.next() {
-            if slots.kind == SCM_RIGHTS {
-                each(fd);
+    pub(crate) fn take_right(&mut self) -> Option<OwnedFd> {
+        loop {
+            while self.next < self.end {
+                let slot = self.messages.get_mut(self.next..)?.first_chunk_mut()?;
+                self.next = self.next.wrapping_add(INT_LEN);
+                // SAFETY: INVARIANT slots.
+                if let Ok(fd) = unsafe { take_slot(slot) } {
+                    return Some(fd);
+                }
             }
+            if !self.others {
+                return None;
+            }
+            // SAFETY: INVARIANT written.
+            (self.next, self.end) = unsafe { find_rights(self.messages, self.end) }?;
         }
     }
 
     /// Takes the pidfd; or the errno that stands in its place where the kernel could make none.
     #[inline]
     pub(crate) fn take_pidfd(&mut self) -> Result<Option<OwnedFd>, Errno> {
-        let mut rest = &mut *self.messages;
-        while let Some((header, payload)) = next_message(&mut rest) {
-            if let (true, Some(slot)) = (header.is(LEVEL, SCM_PIDFD), payload.first_chunk_mut()) {
-                // SAFETY: a slot of such a message.
-                return match unsafe { take_slot(slot) } {
-                    Ok(fd) => Ok(Some(fd)),
-                    Err(TAKEN) => Ok(None),
-                    Err(number) => Err(errno(number.wrapping_neg()).unwrap_or(Errno::PROTO)),
-                };
-            }
+        if self.pidfd == 0 {
+            return Ok(None);
         }
-        Ok(None)
+        let slot = self.messages.get_mut(self.pidfd..).and_then(<[_]>::first_chunk_mut);
+        let Some(slot) = slot else { return Ok(None) };
+        // SAFETY: INVARIANT pidfd.
+        match unsafe { take_slot(slot) } {
+            Ok(fd) => {
+                self.pidfd = 0;
+                Ok(Some(fd))
+            }
+            Err(number) => Err(errno(number.wrapping_neg()).unwrap_or(Errno::PROTO)),
+        }
     }
 }
 
 impl Drop for Control<'_> {
     #[inline]
     fn drop(&mut self) {
-        Slots::new(self.messages, true).for_each(drop);
-    }
-}
-
-/// Descriptors, taken out of their messages one by one; one that was not asked for stays.
-#[derive(Debug)]
-pub(crate) struct Slots<'a> {
-    /// What is left of the message that is being taken from. INVARIANT slots: of a message that is
-    /// `SCM_RIGHTS` or `SCM_PIDFD`, of a [`Control`] that is borrowed for `'a`.
-    slots: &'a mut [MaybeUninit<u8>],
-    /// The type of that message.
-    kind: i32,
-    /// The messages behind it. INVARIANT rest: as those of a `Control`.
-    rest: &'a mut [MaybeUninit<u8>],
-    pidfds: bool,
-}
-
-impl<'a> Slots<'a> {
-    /// `messages` must be those of a [`Control`].
-    #[inline]
-    const fn new(messages: &'a mut [MaybeUninit<u8>], pidfds: bool) -> Self {
-        Self { slots: &mut [], kind: 0, rest: messages, pidfds }
-    }
-}
-
-impl Iterator for Slots<'_> {
-    type Item = OwnedFd;
-
-    #[inline]
-    fn next(&mut self) -> Option<OwnedFd> {
-        loop {
-            if let Some((slot, after)) = take(&mut self.slots).split_first_chunk_mut() {
-                self.slots = after;
-                // SAFETY: INVARIANT slots.
-                if let Ok(fd) = unsafe { take_slot(slot) } {
-                    return Some(fd);
-                }
-                continue;
-            }
-            let (header, payload) = next_message(&mut self.rest)?;
-            if header.is(LEVEL, SCM_RIGHTS) || self.pidfds && header.is(LEVEL, SCM_PIDFD) {
-                self.kind = header.kind;
-                self.slots = payload;
-            }
+        if self.next < self.end || self.pidfd != 0 || self.others {
+            // SAFETY: they are this value's, which ends.
+            unsafe { close_all(self.messages) };
         }
     }
-}
-
-/// The messages of a [`Control`], to be read.
-#[derive(Clone, Debug)]
-pub(crate) struct Messages<'a> {
-    /// INVARIANT written of [`Control`].
-    rest: &'a [MaybeUninit<u8>],
-}
-
-impl<'a> Iterator for Messages<'a> {
-    type Item = (Header, &'a [u8]);
-
-    #[inline]
-    fn next(&mut self) -> Option<(Header, &'a [u8])> {
-        let (header, behind) = take(&mut self.rest).split_first_chunk()?;
-        // SAFETY: INVARIANT written.
-        let header = Header::decode(&unsafe { written(header) }, behind.len())?;
-        let (payload, behind) = behind.split_at_checked(header.payload_len)?;
-        (_, self.rest) = behind.split_at_checked(header.padding()).unwrap_or_default();
-        // SAFETY: INVARIANT written; and a byte is as large as one that may be unwritten.
-        Some((header, unsafe { &*(ptr::from_ref(payload) as *const [u8]) }))
-    }
-}
-
-/// Splits the first message off, of a [`Control`]'s; its payload may be changed.
-#[inline]
-fn next_message<'a>(
-    rest: &mut &'a mut [MaybeUninit<u8>],
-) -> Option<(Header, &'a mut [MaybeUninit<u8>])> {
-    let (header, behind) = take(rest).split_first_chunk_mut()?;
-    // SAFETY: INVARIANT written.
-    let header = Header::decode(&unsafe { written(header) }, behind.len())?;
-    let (payload, behind) = behind.split_at_mut_checked(header.payload_len)?;
-    (_, *rest) = behind.split_at_mut_checked(header.padding()).unwrap_or_default();
-    Some((header, payload))
-}
-
-/// Bytes that have been written.
-///
-/// # Safety
-///
-/// They must have been.
-#[inline]
-const unsafe fn written<const N: usize>(bytes: &[MaybeUninit<u8>; N]) -> [u8; N] {
-    // SAFETY: the caller's promise; and a byte is as large as one that may be unwritten.
-    unsafe { *ptr::from_ref(bytes).cast() }
-}
-
-/// What stands in a slot whose descriptor was taken: no negated errno.
-const TAKEN: i32 = i32::MIN;
-
-/// Takes the descriptor out of a slot. The error is the negative number that is there instead.
-///
-/// # Safety
-///
-/// It must be a slot of a message that is `SCM_RIGHTS` or `SCM_PIDFD` of a [`Control`] that is
-/// borrowed as long as the slot.
-#[inline]
-unsafe fn take_slot(slot: &mut [MaybeUninit<u8>; INT_LEN]) -> Result<OwnedFd, i32> {
-    // SAFETY: INVARIANT written.
-    let number = i32::from_ne_bytes(unsafe { written(slot) });
-    let Ok(raw) = usize::try_from(number) else { return Err(number) };
-    *slot = TAKEN.to_ne_bytes().map(MaybeUninit::new);
-    // SAFETY: INVARIANT owned; and from here on the slot holds none.
-    unsafe { adopt(raw) }.map_err(|_| number)
 }

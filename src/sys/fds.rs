@@ -1,21 +1,26 @@
 //! Descriptors in a container of fixed capacity.
 
 use core::hint::assert_unchecked;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::{self, ManuallyDrop, MaybeUninit};
 use core::{ptr, slice};
 
 use heapless::Vec;
 use rustix::fd::OwnedFd;
 
+use super::control::own_slot;
 use crate::wire::cmsg::{HEADER_LEN, INT_LEN, UCRED_LEN, message_space};
 
 /// Room for the messages that bring `N` descriptors, and for credentials and a pidfd beside them,
 /// which would else push descriptors out.
-#[repr(C, align(8))]
 pub(crate) struct FdsRoom<const N: usize> {
-    others: [MaybeUninit<u8>; OTHERS],
-    header: [MaybeUninit<u8>; HEADER_LEN],
-    fds: [[MaybeUninit<u8>; INT_LEN]; N],
+    layout: MaybeUninit<Layout<N>>,
+}
+
+#[repr(C, align(8))]
+struct Layout<const N: usize> {
+    others: [u8; OTHERS],
+    header: [u8; HEADER_LEN],
+    fds: [[u8; INT_LEN]; N],
 }
 
 const OTHERS: usize = 56;
@@ -25,11 +30,7 @@ impl<const N: usize> FdsRoom<N> {
     pub(crate) const fn new() -> Self {
         // Both come with padding; of an odd number of descriptors there is padding too.
         const { assert!(OTHERS >= message_space(UCRED_LEN) + message_space(INT_LEN)) };
-        Self {
-            others: [MaybeUninit::uninit(); OTHERS],
-            header: [MaybeUninit::uninit(); HEADER_LEN],
-            fds: [[MaybeUninit::uninit(); INT_LEN]; N],
-        }
+        Self { layout: MaybeUninit::uninit() }
     }
 
     /// All of it, to the byte, so that not one descriptor more fits than must.
@@ -38,26 +39,63 @@ impl<const N: usize> FdsRoom<N> {
         let len = N.saturating_mul(INT_LEN).saturating_add(OTHERS + HEADER_LEN);
         // SAFETY: arrays of bytes one behind the other, `len` in all, borrowed for as long as the
         // result.
-        unsafe { slice::from_raw_parts_mut(ptr::from_mut(self).cast(), len) }
+        unsafe { slice::from_raw_parts_mut(self.layout.as_mut_ptr().cast(), len) }
     }
 }
 
-/// Appends a descriptor; gives it back if there is no room.
+/// Appends the descriptors in the slots of an `SCM_RIGHTS` message, and says how many found no room,
+/// and were closed.
 ///
-/// `Vec::push` does the same, but keeps an overflow check, and so a panic, at some optimisation
-/// levels.
+/// # Safety
+///
+/// The slots must have been written; each holds a descriptor that nobody owns, or a negative number;
+/// and nobody may look at them again.
 #[inline]
-pub(crate) fn push<const N: usize>(fds: &mut Vec<OwnedFd, N>, fd: OwnedFd) -> Result<(), OwnedFd> {
+pub(super) unsafe fn extend<const N: usize>(
+    fds: &mut Vec<OwnedFd, N>,
+    slots: &[MaybeUninit<u8>],
+) -> usize {
+    let (mut slots, mut surplus) = (slots, 0usize);
     let len = fds.len();
-    if len >= N {
-        return Err(fd);
+    // SAFETY: INVARIANT of any `Vec`.
+    unsafe { assert_unchecked(len <= N) };
+    let mut spare = fds.spare_capacity_mut();
+    let room = spare.len();
+    // By eight, as long as there are so many with room, and none is negative.
+    while let Some((eight, rest)) = slots.split_first_chunk::<{ 8 * INT_LEN }>() {
+        // SAFETY: written, by the caller's promise; of any bytes there are four numbers.
+        let [ab, cd, ef, gh]: [u64; 4] =
+            unsafe { ptr::from_ref(eight).cast::<[u64; 4]>().read_unaligned() };
+        if (ab | cd | ef | gh) & SIGNS != 0 || spare.len() < 8 {
+            break;
+        }
+        let Some((to, left)) = mem::take(&mut spare).split_first_chunk_mut::<8>() else { break };
+        // SAFETY: within `spare`; what is written is eight numbers that are not negative, so
+        // descriptors that nobody owns, and an `OwnedFd` is its number.
+        unsafe { ptr::from_mut(to).cast::<[u64; 4]>().write_unaligned([ab, cd, ef, gh]) };
+        (slots, spare) = (rest, left);
     }
-    // SAFETY: it is less than `N`.
-    unsafe { assert_unchecked(len < usize::MAX) };
-    // SAFETY: there is room: the length is less than the capacity.
-    unsafe { fds.push_unchecked(fd) };
-    Ok(())
+    let mut written = room.wrapping_sub(spare.len());
+    for slot in slots.chunks_exact(INT_LEN) {
+        let Some(slot) = slot.first_chunk() else { break };
+        // SAFETY: the caller's promise.
+        let Ok(fd) = (unsafe { own_slot(slot) }) else { continue };
+        match mem::take(&mut spare).split_first_mut() {
+            Some((to, left)) => {
+                to.write(fd);
+                written = written.wrapping_add(1);
+                spare = left;
+            }
+            None => surplus = surplus.wrapping_add(1),
+        }
+    }
+    // SAFETY: so many have been written behind the first `len`.
+    unsafe { fds.set_len(len.wrapping_add(written)) };
+    surplus
 }
+
+/// The signs of two descriptors.
+const SIGNS: u64 = 0x8000_0000_8000_0000;
 
 /// Descriptors that are handed out from the front; what is left is closed on drop.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! `sendmsg(2)`, `recvmsg(2)` and their batch forms, on headers that we lay out ourselves.
 
+use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, size_of};
 use core::ptr::{self, null, null_mut};
 
@@ -8,22 +9,61 @@ use rustix::fd::BorrowedFd;
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 
 use super::addr::UnixAddr;
-use super::control::Control;
+use super::control::Arrived;
 use super::syscall::{fd_arg, int_arg, len_arg, ptr_arg, socket_call};
 
 /// `UIO_MAXIOV`: with more pieces than this the kernel refuses the whole call.
 pub(crate) const PIECES_MAX: usize = general::UIO_MAXIOV as usize;
 
-/// A header of nothing: no address, no data, no control buffer.
-pub(crate) const EMPTY: net::msghdr = net::msghdr {
-    msg_name: null_mut(),
-    msg_namelen: 0,
-    msg_iov: null_mut(),
-    msg_iovlen: 0,
-    msg_control: null_mut(),
-    msg_controllen: 0,
-    msg_flags: 0,
+/// `struct msghdr`, in which nobody has to write flags: the kernel does not read them, and writes them
+/// when it has received.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) name: *mut c_void,
+    pub(crate) name_len: c_int,
+    pub(crate) pieces: *mut general::iovec,
+    pub(crate) piece_count: usize,
+    pub(crate) control: *mut c_void,
+    pub(crate) control_len: usize,
+    pub(crate) flags: MaybeUninit<u32>,
+}
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<Header>() == size_of::<net::msghdr>());
+    assert!(offset_of!(Header, name_len) == offset_of!(net::msghdr, msg_namelen));
+    assert!(offset_of!(Header, pieces) == offset_of!(net::msghdr, msg_iov));
+    assert!(offset_of!(Header, piece_count) == offset_of!(net::msghdr, msg_iovlen));
+    assert!(offset_of!(Header, control) == offset_of!(net::msghdr, msg_control));
+    assert!(offset_of!(Header, control_len) == offset_of!(net::msghdr, msg_controllen));
+    assert!(offset_of!(Header, flags) == offset_of!(net::msghdr, msg_flags));
 };
+
+impl Header {
+    /// Of these pieces, with no address and no control buffer.
+    #[inline]
+    pub(crate) const fn new(pieces: *mut general::iovec, piece_count: usize) -> Self {
+        Self {
+            name: null_mut(),
+            name_len: 0,
+            pieces,
+            piece_count,
+            control: null_mut(),
+            control_len: 0,
+            flags: MaybeUninit::uninit(),
+        }
+    }
+}
+
+/// One of a batch: `struct mmsghdr`.
+#[repr(C)]
+pub(crate) struct BatchHeader {
+    pub(crate) header: Header,
+    /// How many bytes of data went or came.
+    pub(crate) len: u32,
+}
+
+const _: () = assert!(size_of::<BatchHeader>() == size_of::<net::mmsghdr>());
 
 /// Do not wait; do not take away; and what a receive answers where control messages were lost.
 pub(crate) const DONTWAIT: u32 = net::MSG_DONTWAIT;
@@ -61,7 +101,7 @@ pub(crate) struct Incoming<'b> {
     pub(crate) size: usize,
     /// What the kernel put into `msg_flags`.
     pub(crate) flags: u32,
-    pub(crate) control: Control<'b>,
+    pub(crate) arrived: Arrived<'b>,
 }
 
 /// Sends the pieces in one call, `MSG_NOSIGNAL` set. More than [`PIECES_MAX`] are `EMSGSIZE`.
@@ -71,7 +111,7 @@ pub(crate) fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> Resul
 }
 
 /// Sends the pieces with control messages, to an address if one is given, `MSG_NOSIGNAL` set.
-#[inline]
+#[inline(always)]
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     pieces: &[IoSlice<'_>],
@@ -79,21 +119,17 @@ pub(crate) fn send(
     to: Option<&UnixAddr>,
     flags: u32,
 ) -> Result<usize, Errno> {
-    let mut header = net::msghdr {
-        msg_iov: pieces.as_ptr().cast_mut().cast(),
-        msg_iovlen: pieces.len() as _,
-        ..EMPTY
-    };
+    let mut header = Header::new(pieces.as_ptr().cast_mut().cast(), pieces.len());
     if !control.is_empty() {
-        header.msg_control = control.as_ptr().cast_mut().cast();
-        header.msg_controllen = control.len();
+        header.control = control.as_ptr().cast_mut().cast();
+        header.control_len = control.len();
     }
     if let Some(to) = to {
-        header.msg_name = to.raw().as_ptr().cast_mut().cast();
+        header.name = to.raw().as_ptr().cast_mut().cast();
         // At most 110.
         #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
         let len = to.raw_len() as i32;
-        header.msg_namelen = len;
+        header.name_len = len;
     }
     // SAFETY: all that the header points to is borrowed for the call, and as long as it says. The
     // pieces are `IoSlice`s, which are `iovec`s by their documentation.
@@ -105,7 +141,7 @@ pub(crate) fn send(
 ///
 /// On an error `from` is as it was, unless a socket of another family answered: then it is unnamed,
 /// and what was received is lost, the descriptors closed.
-#[inline]
+#[inline(always)]
 pub(crate) fn receive<'b>(
     fd: BorrowedFd<'_>,
     pieces: &mut [IoSliceMut<'_>],
@@ -113,24 +149,20 @@ pub(crate) fn receive<'b>(
     from: Option<&mut UnixAddr>,
     flags: u32,
 ) -> Result<Incoming<'b>, Errno> {
-    let mut header = net::msghdr {
-        msg_iov: pieces.as_mut_ptr().cast(),
-        msg_iovlen: pieces.len() as _,
-        msg_control: control.as_mut_ptr().cast(),
-        msg_controllen: control.len(),
-        ..EMPTY
-    };
+    let mut header = Header::new(pieces.as_mut_ptr().cast(), pieces.len());
+    header.control = control.as_mut_ptr().cast();
+    header.control_len = control.len();
     let Some(from) = from else {
         // SAFETY: all that the header points to is borrowed for the call, and as long as it says.
         // The pieces are `IoSliceMut`s, which are `iovec`s by their documentation.
         return unsafe { receive_into(fd, &mut header, control, flags) };
     };
     let (name, capacity) = from.buffer();
-    header.msg_name = name;
-    header.msg_namelen = capacity.cast_signed();
+    header.name = name;
+    header.name_len = capacity.cast_signed();
     // SAFETY: as above; and `name` is writable for `capacity` bytes.
     let incoming = unsafe { receive_into(fd, &mut header, control, flags) }?;
-    match from.settle(header.msg_namelen.cast_unsigned()) {
+    match from.settle(header.name_len.cast_unsigned()) {
         Ok(()) => Ok(incoming),
         Err(error) => Err(error.errno()),
     }
@@ -139,21 +171,24 @@ pub(crate) fn receive<'b>(
 /// # Safety
 ///
 /// As [`recvmsg`]; and the header's control buffer must be `control`.
-#[inline]
+#[inline(always)]
 unsafe fn receive_into<'b>(
     fd: BorrowedFd<'_>,
-    header: &mut net::msghdr,
+    header: &mut Header,
     control: &'b mut [MaybeUninit<u8>],
     flags: u32,
 ) -> Result<Incoming<'b>, Errno> {
     // SAFETY: the caller's promise; what descriptors arrive are owned below.
     let size = unsafe { recvmsg(fd, header, net::MSG_TRUNC | flags) }?;
-    let len = header.msg_controllen;
+    let len = header.control_len;
     // SAFETY:
-    // - the kernel wrote `len` bytes of messages, headers and payloads whole;
+    // - the kernel wrote `len` bytes of messages, at most as many as it was told there are, headers
+    //   and payloads whole;
     // - the descriptors in them were installed by this call, and nobody else knows of them.
-    let control = unsafe { Control::received(control, len) };
-    Ok(Incoming { size, flags: header.msg_flags, control })
+    let arrived = unsafe { Arrived::new(control, len) };
+    // SAFETY: the call succeeded, and has written them.
+    let flags = unsafe { header.flags.assume_init() };
+    Ok(Incoming { size, flags, arrived })
 }
 
 /// # Safety
@@ -162,7 +197,7 @@ unsafe fn receive_into<'b>(
 #[inline]
 pub(crate) unsafe fn sendmsg(
     fd: BorrowedFd<'_>,
-    header: &net::msghdr,
+    header: &Header,
     flags: u32,
 ) -> Result<usize, Errno> {
     let flags = int_arg(flags.cast_signed());
@@ -180,7 +215,7 @@ pub(crate) unsafe fn sendmsg(
 #[inline]
 pub(crate) unsafe fn recvmsg(
     fd: BorrowedFd<'_>,
-    header: &mut net::msghdr,
+    header: &mut Header,
     flags: u32,
 ) -> Result<usize, Errno> {
     let flags = int_arg((flags | net::MSG_CMSG_CLOEXEC).cast_signed());
@@ -197,7 +232,7 @@ pub(crate) unsafe fn recvmsg(
 #[inline]
 pub(crate) unsafe fn sendmmsg(
     fd: BorrowedFd<'_>,
-    headers: &mut [net::mmsghdr],
+    headers: &mut [BatchHeader],
     flags: u32,
 ) -> Result<usize, Errno> {
     let flags = int_arg(flags.cast_signed());
@@ -216,7 +251,7 @@ pub(crate) unsafe fn sendmmsg(
 #[inline]
 pub(crate) unsafe fn recvmmsg(
     fd: BorrowedFd<'_>,
-    headers: &mut [net::mmsghdr],
+    headers: &mut [BatchHeader],
     flags: u32,
 ) -> Result<usize, Errno> {
     let flags = int_arg((flags | net::MSG_CMSG_CLOEXEC).cast_signed());

@@ -12,7 +12,7 @@ use rustix::io::{Errno, IoSlice};
 
 use super::addr::UnixAddr;
 use super::fd::{adopt, borrow, dup, openat};
-use super::msg::{self, EMPTY};
+use super::msg::{self, BatchHeader, Header};
 use super::socket::{Kind, accept, getpeername, getsockname, socket};
 use super::{clock, data, sockopt};
 use crate::error::DecodeError;
@@ -185,30 +185,34 @@ fn received_descriptors_close_on_exec() {
         },
         fd: a.as_raw_fd(),
     };
-    let header = net::msghdr {
-        msg_iov: ptr::from_mut(&mut piece).cast(),
-        msg_iovlen: 1,
-        msg_control: ptr::from_mut(&mut rights).cast(),
-        msg_controllen: rights.header.cmsg_len,
-        ..EMPTY
+    let rights = ptr::from_mut(&mut rights);
+    let control = rights.cast();
+    let mut header = || {
+        let mut header = Header::new(&raw mut piece, 1);
+        header.control = control;
+        header.control_len = size_of::<net::cmsghdr>() + size_of::<i32>();
+        header
     };
     for batch in [false, true] {
         // SAFETY: one piece of one byte and one control message, alive to the end of the test.
-        assert_eq!(unsafe { msg::sendmsg(borrow(&a), &header, net::MSG_NOSIGNAL) }, Ok(1));
-        let mut one = [net::mmsghdr { msg_hdr: header, msg_len: 0 }];
+        assert_eq!(unsafe { msg::sendmsg(borrow(&a), &header(), net::MSG_NOSIGNAL) }, Ok(1));
+        let mut one = [BatchHeader { header: header(), len: 0 }];
         let received = if batch {
             // SAFETY: as above; the descriptor that arrives is owned below.
             unsafe { msg::recvmmsg(borrow(&b), &mut one, net::MSG_DONTWAIT) }
         } else {
             // SAFETY: as above.
-            unsafe { msg::recvmsg(borrow(&b), &mut one[0].msg_hdr, net::MSG_DONTWAIT) }
+            unsafe { msg::recvmsg(borrow(&b), &mut one[0].header, net::MSG_DONTWAIT) }
         };
         assert_eq!(received, Ok(1));
+        // SAFETY: alive to the end of the test.
+        let number = usize::try_from(unsafe { (*rights).fd }).unwrap();
         // SAFETY: the kernel has just installed it, and nobody else knows of it.
-        let fd = unsafe { adopt(usize::try_from(rights.fd).unwrap()) }.unwrap();
+        let fd = unsafe { adopt(number) }.unwrap();
         assert_ne!(fd.as_raw_fd(), a.as_raw_fd());
         assert_closes_on_exec(&fd);
-        rights.fd = a.as_raw_fd();
+        // SAFETY: alive to the end of the test.
+        unsafe { (*rights).fd = a.as_raw_fd() };
     }
 }
 
@@ -290,20 +294,19 @@ fn headers_carry_data_one_by_one_and_in_batches() {
     let mut pieces = texts
         .each_mut()
         .map(|text| general::iovec { iov_base: text.as_mut_ptr().cast(), iov_len: 3 });
-    let mut headers = pieces.each_mut().map(|piece| net::mmsghdr {
-        msg_hdr: net::msghdr { msg_iov: ptr::from_mut(piece).cast(), msg_iovlen: 1, ..EMPTY },
-        msg_len: 0,
-    });
+    let mut headers = pieces
+        .each_mut()
+        .map(|piece| BatchHeader { header: Header::new(ptr::from_mut(piece), 1), len: 0 });
     // SAFETY: each header has one piece of 3 bytes, alive to the end of the test.
     let sent = unsafe { msg::sendmmsg(borrow(&a), &mut headers, net::MSG_NOSIGNAL) };
     assert_eq!(sent, Ok(3));
     for (header, text) in headers.iter_mut().zip([b"one", b"two", b"six"]) {
-        assert_eq!(header.msg_len, 3);
+        assert_eq!(header.len, 3);
         // SAFETY: as above; the piece can be written too.
-        let count = unsafe { msg::recvmsg(borrow(&b), &mut header.msg_hdr, net::MSG_DONTWAIT) };
+        let count = unsafe { msg::recvmsg(borrow(&b), &mut header.header, net::MSG_DONTWAIT) };
         assert_eq!(count, Ok(3));
         // SAFETY: as above.
-        let count = unsafe { msg::sendmsg(borrow(&a), &header.msg_hdr, net::MSG_NOSIGNAL) };
+        let count = unsafe { msg::sendmsg(borrow(&a), &header.header, net::MSG_NOSIGNAL) };
         assert_eq!(count, Ok(3), "{text:?}");
     }
     // SAFETY: as above.

@@ -93,11 +93,11 @@ impl Header {
         Some(Self { level, kind, payload_len })
     }
 
-    /// How many bytes of padding part the payload from the next header.
+    /// How far the next header is from this one, padding included.
     #[inline]
-    pub(crate) const fn padding(self) -> usize {
-        // A header's size is a multiple of a word.
-        padding_behind(self.payload_len)
+    pub(crate) const fn space(self) -> usize {
+        // It was decoded, so its length is that of bytes that there are.
+        self.payload_len.wrapping_add(HEADER_LEN + WORD - 1) & !(WORD - 1)
     }
 
     #[inline]
@@ -106,15 +106,12 @@ impl Header {
     }
 }
 
-/// The three numbers of a `struct ucred`: process, user, group. `None` unless it is whole.
+/// The three numbers of a `struct ucred`: process, user, group.
 #[inline]
-pub(crate) const fn decode_ucred(payload: &[u8]) -> Option<(i32, u32, u32)> {
-    let (Some((pid, ids)), UCRED_LEN) = (payload.split_first_chunk(), payload.len()) else {
-        return None;
-    };
-    let Some((uid, gid)) = ids.split_first_chunk() else { return None };
-    let Some(gid) = gid.first_chunk() else { return None };
-    Some((i32::from_ne_bytes(*pid), u32::from_ne_bytes(*uid), u32::from_ne_bytes(*gid)))
+pub(crate) const fn decode_ucred(ucred: [u8; UCRED_LEN]) -> (i32, u32, u32) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = ucred;
+    let (pid, uid, gid) = ([a, b, c, d], [e, f, g, h], [i, j, k, l]);
+    (i32::from_ne_bytes(pid), u32::from_ne_bytes(uid), u32::from_ne_bytes(gid))
 }
 
 /// A `struct ucred` of its three numbers.
