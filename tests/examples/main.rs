@@ -9,6 +9,7 @@ mod common;
 mod abstract_name;
 mod datagram;
 mod echo;
+mod passing;
 mod program;
 mod servers;
 mod socketpair_fork;
