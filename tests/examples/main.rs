@@ -11,6 +11,7 @@ mod common;
 mod frames;
 
 mod abstract_name;
+mod credentials;
 mod datagram;
 mod echo;
 mod fd_stream;
