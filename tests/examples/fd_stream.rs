@@ -266,7 +266,7 @@ fn fd_stream_refuses_and_keeps_nothing_open() {
         (&[(b"\0", 8), (b"\0", 1)], too_many(FDS_MAX)),
         (&[(b"\0", 4), (b"\0", 4), (b"\0", 4), (b"\0", 4)], too_many(FDS_MAX)),
         (&[(b"\0", 9)], too_many(FDS_MAX)),
-        (&[(b"\0", 8), (b"\0", 22)], too_many(FDS_MAX)),
+        (&[(b"\0", 8), (b"\0", 12)], too_many(FDS_MAX)),
         // Fewer than declared: none, one, and those that come with the next frame.
         (&[(b"\0\0\0\0\x01", 0)], missing(1, 0)),
         (&[(b"\0\0\0\x02\x02xx", 1)], missing(2, 1)),
