@@ -1,5 +1,10 @@
 //! `tour`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use afunix::UnixDatagram;
+
 use crate::common;
 use crate::program::*;
 
@@ -73,6 +78,34 @@ fn tour_shows_what_each_side_saw() {
     );
     assert_eq!(seen, wanted.lines().collect::<Vec<_>>());
     assert!(!dir.exists(), "{}", dir.display());
+}
+
+/// The name of the server's last socket is no secret, so another process may be faster than the
+/// client; of which it takes some tries to be.
+#[test]
+fn tour_takes_no_descriptor_from_anybody_else() {
+    let _watchdog = common::Watchdog::new();
+    let wanted = format!("tour: pid {}, uid ", std::process::id());
+    let refused = (0..50).any(|_| {
+        let mut tour = Running::start("tour", &[]);
+        let to = parse(&format!("@afunix-tour-inbox-{}", tour.child().id()));
+        let ended = AtomicBool::new(false);
+        let output = thread::scope(|scope| {
+            scope.spawn(|| {
+                let socket = UnixDatagram::unbound().unwrap();
+                while socket.send_to(b"mine", &to).is_err() && !ended.load(Ordering::Relaxed) {}
+            });
+            let output = finish_early(&mut tour);
+            ended.store(true, Ordering::Relaxed);
+            output
+        });
+        if output.status.success() {
+            return false;
+        }
+        let message = complaint(&output);
+        message.starts_with(&wanted) && message.ends_with(" is not the client\n")
+    });
+    assert!(refused);
 }
 
 #[test]
