@@ -1,4 +1,5 @@
-//! A tour: the three types of socket and the four kinds of address, between two processes.
+//! A tour: the three types of socket, the four kinds of address, a descriptor that is passed and a
+//! sender who is checked, between two processes.
 //!
 //! ```text
 //! cargo run --example tour
@@ -17,8 +18,9 @@ use std::time::Duration;
 use std::{env, fs, io, thread};
 
 use afunix::{
-    AddrKind, Errno, Received, Shutdown, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket,
-    UnixSeqpacketListener, UnixStream,
+    AddrKind, AncillaryBuf, AsFd, Errno, IoSliceMut, Received, RecvError, RecvOptions, SendError,
+    Shutdown, Space, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
+    UnixStream,
 };
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         [b"stream", server] => address(server).and_then(|at| stream_client(&at)),
         [b"datagram", server] => address(server).and_then(|at| datagram_client(&at)),
         [b"seqpacket", server] => address(server).and_then(|at| seqpacket_client(&at)),
+        [b"descriptor", server] => address(server).and_then(|at| descriptor_client(&at)),
         _ => Err("usage: tour".to_string()),
     };
     match result {
@@ -77,23 +80,34 @@ fn tour() -> Result<(), String> {
     let path = dir().join("server");
     let at = address(path.as_os_str().as_bytes())?;
     let listener = UnixListener::bind(&at).map_err(cannot("listen"))?;
-    visit("stream", &path, || stream_server(&listener))?;
+    visit("stream", &path, |_| stream_server(&listener))?;
 
     say("2. Datagrams at an abstract name: from anybody, whole or cut, answered where named.")?;
     let at = address(format!("@afunix-tour-{}", process::id()).as_bytes())?;
     let socket = UnixDatagram::bind(&at).map_err(cannot("bind"))?;
-    visit("datagram", at.to_text().as_str(), || datagram_server(&socket))?;
+    visit("datagram", at.to_text().as_str(), |_| datagram_server(&socket))?;
 
     say("3. Seqpacket at an autobound name: a connection that keeps messages apart.")?;
     let (listener, at) = UnixSeqpacketListener::autobind().map_err(cannot("listen"))?;
-    visit("seqpacket", at.to_text().as_str(), || seqpacket_server(&listener))
+    visit("seqpacket", at.to_text().as_str(), |_| seqpacket_server(&listener))?;
+
+    say(
+        "4. A descriptor in a datagram, from a sender who is checked: a socket that only one made.",
+    )?;
+    let socket = UnixDatagram::unbound().map_err(cannot("make a socket"))?;
+    // Before it has a name: what came earlier would come without.
+    socket.set_passcred(true).map_err(cannot("ask for credentials"))?;
+    let at = address(format!("@afunix-tour-inbox-{}", process::id()).as_bytes())?;
+    socket.bind_to(&at).map_err(cannot("bind"))?;
+    visit("descriptor", at.to_text().as_str(), |client| descriptor_server(&socket, client))
 }
 
-/// Starts the client, does the server's part, and prints what the client had to say.
+/// Starts the client, does the server's part, which is told the client's process, and prints what the
+/// client had to say.
 fn visit(
     kind: &str,
     server: impl AsRef<OsStr>,
-    serve: impl FnOnce() -> Result<(), String>,
+    serve: impl FnOnce(u32) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut client = env::current_exe()
         .map(Command::new)
@@ -101,7 +115,7 @@ fn visit(
         .map_err(|error| format!("cannot start the client: {error}"))?;
     let (server_pid, client_pid) = (process::id(), client.id());
     let pids = format!("   server is process {server_pid}, client is process {client_pid}");
-    let served = say(pids).and_then(|()| serve());
+    let served = say(pids).and_then(|()| serve(client_pid));
     if served.is_err() {
         // Without its server it may wait until its deadline.
         let _ = client.kill();
@@ -187,6 +201,44 @@ fn seqpacket_client(server: &UnixAddr) -> Result<(), String> {
     let mut buf = [0; 16];
     let received = socket.recv(&mut buf).map_err(cannot("receive"))?;
     say(format_args!("   client: received {}", message(received, &buf)))
+}
+
+fn descriptor_server(socket: &UnixDatagram, client: u32) -> Result<(), String> {
+    const SPACE: usize = Space::new().credentials().rights::<1>().bytes();
+    let (mut buf, mut control) = ([0; 16], AncillaryBuf::<SPACE>::new());
+    let (received, mut ancillary) = socket
+        .recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())
+        .map_err(|error| match error {
+            RecvError::Kernel(errno) => cannot("receive")(errno),
+            lost => lost.to_string(),
+        })?;
+    say(format_args!("   server: received {}", message(received, &buf)))?;
+    let sender = ancillary.credentials().ok_or("nobody says who sent it")?;
+    say(format_args!("   server: sent by {sender}"))?;
+    // Anybody can send to an abstract name. What they pass is closed, unused, with `ancillary`.
+    if sender.pid.map(|pid| pid.as_raw_pid().unsigned_abs()) != Some(client) {
+        return Err(format!("{sender} is not the client"));
+    }
+    let fd = ancillary.take_fds().next().ok_or("no descriptor came")?;
+    // It may be anything: this asks the kernel whether it is a stream.
+    let stream = UnixStream::try_from(fd).map_err(|refused| cannot("use it")(refused.errno()))?;
+    say("   server: that is the client, and what it passed is a stream")?;
+    stream.write(b"through your own socket").map_err(cannot("write"))?;
+    Ok(())
+}
+
+fn descriptor_client(server: &UnixAddr) -> Result<(), String> {
+    let (mine, passed) = UnixStream::pair().map_err(cannot("make a pair"))?;
+    let socket = UnixDatagram::unbound().map_err(cannot("make a socket"))?;
+    socket.connect(server).map_err(cannot("connect"))?;
+    socket.send_fds(b"use this", &[passed.as_fd()]).map_err(|error| match error {
+        SendError::Kernel(errno) => cannot("pass a socket")(errno),
+        wrong => wrong.to_string(),
+    })?;
+    // The server's is another, of the same socket: the end comes when that is closed too.
+    drop(passed);
+    say("   client: passed one end of a pair, and closed it here")?;
+    say(format_args!("   client: read {:?}", read_to_end(&mine)?))
 }
 
 fn read_to_end(stream: &UnixStream) -> Result<String, String> {

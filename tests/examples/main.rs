@@ -6,9 +6,16 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+// Made to be taken along, and so it is here.
+#[path = "../../examples/fd_stream/frames.rs"]
+mod frames;
+
 mod abstract_name;
+mod credentials;
 mod datagram;
 mod echo;
+mod fd_stream;
+mod passing;
 mod program;
 mod servers;
 mod socketpair_fork;

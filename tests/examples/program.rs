@@ -108,7 +108,12 @@ pub struct Running {
 impl Running {
     pub fn start(name: &str, args: &[&str]) -> Self {
         let mut command = example(name);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // SAFETY: the closure makes one system call, without pointers, and nothing else.
         unsafe {
             command.pre_exec(|| {
@@ -131,9 +136,20 @@ impl Running {
     /// Starts a server and waits until it listens.
     pub fn server(name: &str, addr: &str, options: &[&str]) -> Self {
         let args: Vec<&str> = [addr].iter().chain(options).copied().collect();
-        let server = Self::start(name, &args);
-        assert_eq!(server.line(), format!("listening on {addr}"));
-        server
+        Self::start(name, &args).listening(addr)
+    }
+
+    /// [`server`](Self::server), started by another program.
+    pub fn server_under(starter: &[&str], name: &str, addr: &str, options: &[&str]) -> Self {
+        let (program, args) = starter.split_first().expect("a program");
+        let mut command = Command::new(program);
+        command.args(args).arg(example(name).get_program()).arg(addr).args(options);
+        Self::spawn(command).listening(addr)
+    }
+
+    fn listening(self, addr: &str) -> Self {
+        assert_eq!(self.line(), format!("listening on {addr}"));
+        self
     }
 
     /// Lets the program have this many descriptors from now on.

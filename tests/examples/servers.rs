@@ -1,4 +1,4 @@
-//! What both servers, and both clients, say and do alike.
+//! What the servers, and both clients, say and do alike.
 
 use std::path::Path;
 
@@ -13,6 +13,8 @@ fn servers_stop_at_a_signal_and_remove_their_file() {
         ("echo_server", libc::SIGTERM),
         ("datagram_server", libc::SIGINT),
         ("datagram_server", libc::SIGTERM),
+        ("credentials_server", libc::SIGINT),
+        ("credentials_server", libc::SIGTERM),
     ] {
         let (_dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
@@ -55,7 +57,7 @@ fn echo_server_stops_at_a_signal_when_it_has_no_descriptor_left() {
 
 #[test]
 fn servers_leave_alone_what_took_the_place_of_their_file() {
-    for name in ["echo_server", "datagram_server"] {
+    for name in ["echo_server", "datagram_server", "credentials_server"] {
         let (dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
         std::fs::rename(&path, dir.join("moved")).unwrap();
@@ -75,6 +77,7 @@ fn servers_say_what_is_wrong_with_their_arguments() {
     for (server, verb, option) in [
         ("echo_server", "listen on", "--connections"),
         ("datagram_server", "receive at", "--buffer"),
+        ("credentials_server", "receive at", "--messages"),
     ] {
         let says = |args: &[&str], wanted: &str| {
             let message = complaint(&run(server, args));

@@ -1,5 +1,10 @@
 //! `tour`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use afunix::UnixDatagram;
+
 use crate::common;
 use crate::program::*;
 
@@ -13,10 +18,13 @@ fn tour_shows_what_each_side_saw() {
         assert_ne!(server, client);
         (server.to_string(), client.to_string())
     };
-    assert_eq!(seen.len(), 36, "{seen:#?}");
+    assert_eq!(seen.len(), 43, "{seen:#?}");
     let (server, first) = pid(&seen[1]);
     let (_, second) = pid(&seen[11]);
     let (_, third) = pid(&seen[24]);
+    let (_, fourth) = pid(&seen[37]);
+    // SAFETY: they cannot fail.
+    let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
     let dir = std::env::temp_dir().join(format!("afunix-tour-{server}"));
     let path = format!("{}/server (pathname)", dir.display());
     let client = between(&seen[13], "   server: from ", " (abstract)");
@@ -59,10 +67,45 @@ fn tour_shows_what_each_side_saw() {
    client: sent "one"
    client: sent "two"
    client: sent "three, too long"
-   client: received "all three", 9 of 9 bytes"#
+   client: received "all three", 9 of 9 bytes
+4. A descriptor in a datagram, from a sender who is checked: a socket that only one made.
+   server is process {server}, client is process {fourth}
+   server: received "use this", 8 of 8 bytes
+   server: sent by pid {fourth}, uid {uid}, gid {gid}
+   server: that is the client, and what it passed is a stream
+   client: passed one end of a pair, and closed it here
+   client: read "through your own socket""#
     );
     assert_eq!(seen, wanted.lines().collect::<Vec<_>>());
     assert!(!dir.exists(), "{}", dir.display());
+}
+
+/// The name of the server's last socket is no secret, so another process may be faster than the
+/// client; of which it takes some tries to be.
+#[test]
+fn tour_takes_no_descriptor_from_anybody_else() {
+    let _watchdog = common::Watchdog::new();
+    let wanted = format!("tour: pid {}, uid ", std::process::id());
+    let refused = (0..50).any(|_| {
+        let mut tour = Running::start("tour", &[]);
+        let to = parse(&format!("@afunix-tour-inbox-{}", tour.child().id()));
+        let ended = AtomicBool::new(false);
+        let output = thread::scope(|scope| {
+            scope.spawn(|| {
+                let socket = UnixDatagram::unbound().unwrap();
+                while socket.send_to(b"mine", &to).is_err() && !ended.load(Ordering::Relaxed) {}
+            });
+            let output = finish_early(&mut tour);
+            ended.store(true, Ordering::Relaxed);
+            output
+        });
+        if output.status.success() {
+            return false;
+        }
+        let message = complaint(&output);
+        message.starts_with(&wanted) && message.ends_with(" is not the client\n")
+    });
+    assert!(refused);
 }
 
 #[test]
