@@ -72,12 +72,12 @@ pub(super) unsafe fn extend<const N: usize>(
         let Some((to, left)) = mem::take(&mut spare).split_first_chunk_mut::<8>() else { break };
         // SAFETY: within `spare`; what is written is eight numbers that are not negative, so
         // descriptors that nobody owns, and an `OwnedFd` is its number.
-        unsafe { ptr::from_mut(to).cast::<[u64; 4]>().write_unaligned([ab, cd, ef, gh]) };
+        unsafe { ptr::copy_nonoverlapping(eight, ptr::from_mut(to).cast(), 1) };
         (slots, spare) = (rest, left);
     }
     let mut written = room.wrapping_sub(spare.len());
-    for slot in slots.chunks_exact(INT_LEN) {
-        let Some(slot) = slot.first_chunk() else { break };
+    while let Some((slot, rest)) = slots.split_first_chunk::<INT_LEN>() {
+        slots = rest;
         // SAFETY: the caller's promise.
         let Ok(fd) = (unsafe { own_slot(slot) }) else { continue };
         match mem::take(&mut spare).split_first_mut() {
