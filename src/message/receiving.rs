@@ -6,11 +6,11 @@ use super::{Known, RecvOptions, is_stream};
 use crate::ancillary::{Ancillary, Fds, cause};
 use crate::error::{RecvError, Truncation};
 use crate::socket::Received;
-use crate::sys::control::{Arrived, Messages};
+use crate::sys::control::{Arrived, LEVEL, Messages};
 use crate::sys::fds::FdsRoom;
 use crate::sys::msg::{CTRUNC, Incoming, PEEK, PIECES_MAX, receive, received_len};
 use crate::sys::socket::Kind;
-use crate::wire::cmsg::FDS_MAX;
+use crate::wire::cmsg::{FDS_MAX, SCM_CREDENTIALS, UCRED_LEN};
 use crate::{BorrowedFd, IoSliceMut, OwnedFd};
 
 /// Receives data, and descriptors into `room`.
@@ -30,8 +30,8 @@ pub(super) fn recv_fds_from<'b, const N: usize>(
             Err(errno) => return Err(RecvError::Kernel(errno)),
         };
     if flags & CTRUNC != 0 {
-        let question = Question { fd, known, size, data_room, control_room, lossy: false };
-        if let Verdict::Refuse(cause) = judge(question, true, arrived.iter()) {
+        let question = Question { fd, known, size, data_room, control_room };
+        if let Some(cause) = judge(question, true, arrived.iter()).missing {
             return Err(truncated(size, data_room, arrived, cause));
         }
     }
@@ -81,12 +81,11 @@ pub(super) fn recv_from<'b>(
     let (mut end, mut truncation) = (false, None);
     if answer & CTRUNC != 0 || size == 0 {
         let lossy = lossy || flags & PEEK != 0;
-        let question = Question { fd, known, size, data_room, control_room, lossy };
-        match judge(question, answer & CTRUNC != 0, arrived.iter()) {
-            Verdict::Whole => {}
-            Verdict::End => end = true,
-            Verdict::Lossy(cause) => truncation = Some(cause),
-            Verdict::Refuse(cause) => return Err(truncated(size, data_room, arrived, cause)),
+        let question = Question { fd, known, size, data_room, control_room };
+        let verdict = judge(question, answer & CTRUNC != 0, arrived.iter());
+        match verdict.missing {
+            Some(cause) if !lossy => return Err(truncated(size, data_room, arrived, cause)),
+            missing => (end, truncation) = (verdict.end, missing),
         }
     }
     Ok((Received::new(size, data_room), Ancillary::new(arrived, truncation, end)))
@@ -99,36 +98,35 @@ struct Question<'a> {
     size: usize,
     data_room: usize,
     control_room: usize,
-    lossy: bool,
 }
 
-enum Verdict {
-    /// All is there.
-    Whole,
-    /// It is the end of a stream, and the credentials are nobody's.
-    End,
-    /// Control messages are missing, and that will do.
-    Lossy(Truncation),
-    /// Control messages are missing.
-    Refuse(Truncation),
+struct Verdict {
+    /// Whether it is the end of a stream, and the credentials are nobody's.
+    end: bool,
+    /// Why control messages are missing, if any are.
+    missing: Option<Truncation>,
 }
 
 #[cold]
 #[inline(never)]
-fn judge(question: Question<'_>, truncated: bool, messages: Messages<'_>) -> Verdict {
-    let Question { fd, known, size, data_room, control_room, lossy } = question;
-    // The end of a stream has nothing to lose. A socket that will not say what it is gets the answer
-    // that believes less.
-    let may_be_end = size == 0 && data_room > 0 && (truncated || !messages.is_empty());
-    if may_be_end && is_stream(fd, known).unwrap_or(true) {
-        Verdict::End
-    } else if !truncated {
-        Verdict::Whole
-    } else if lossy {
-        Verdict::Lossy(cause(messages, control_room))
-    } else {
-        Verdict::Refuse(cause(messages, control_room))
+fn judge(question: Question<'_>, truncated: bool, mut messages: Messages<'_>) -> Verdict {
+    let Question { fd, known, size, data_room, control_room } = question;
+    let may_be_end = size == 0 && (truncated || !messages.is_empty());
+    // A socket that will not say what it is gets the answer that believes less.
+    let may_be_end = may_be_end && is_stream(fd, known).unwrap_or(true);
+    if may_be_end && data_room > 0 {
+        // There is nothing to lose.
+        return Verdict { end: true, missing: None };
     }
+    let missing = truncated.then(|| cause(messages.clone(), control_room));
+    // A receive of nothing is not told from the end but by credentials that are all zeros. Root in a
+    // process that this one cannot see has those too: to be taken for nobody does it less harm than
+    // nobody could do as root.
+    let end = may_be_end
+        && messages.any(|(header, payload)| {
+            header.is(LEVEL, SCM_CREDENTIALS) && payload == [0; UCRED_LEN]
+        });
+    Verdict { end, missing }
 }
 
 #[cold]

@@ -2,6 +2,7 @@
 
 mod walk;
 
+use core::fmt;
 use core::hint::assert_unchecked;
 use core::mem::{ManuallyDrop, MaybeUninit, take};
 
@@ -32,7 +33,6 @@ pub(crate) const SCM_INQ: i32 = net::SCM_INQ.cast_signed();
 ///
 /// INVARIANT owned: each slot of an `SCM_RIGHTS` or `SCM_PIDFD` message holds a descriptor that
 /// belongs to this value alone, or a negative number.
-#[derive(Debug)]
 pub(crate) struct Arrived<'b> {
     messages: &'b mut Bytes,
 }
@@ -115,6 +115,13 @@ impl<'b> Arrived<'b> {
     }
 }
 
+// Not derived, here and below: `MaybeUninit` as `Debug` tells nothing of a byte, and can panic.
+impl fmt::Debug for Arrived<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().fmt(f)
+    }
+}
+
 impl Drop for Arrived<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -127,7 +134,6 @@ impl Drop for Arrived<'_> {
 /// on drop.
 ///
 /// INVARIANT written, INVARIANT owned: as of [`Arrived`].
-#[derive(Debug)]
 pub(crate) struct Control<'b> {
     messages: &'b mut Bytes,
     /// Where the credentials are, if they are whole; else 0. INVARIANT credentials: there is such a
@@ -203,6 +209,12 @@ impl Control<'_> {
             }
             Err(number) => Err(errno(number.wrapping_neg()).unwrap_or(Errno::PROTO)),
         }
+    }
+}
+
+impl fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().fmt(f)
     }
 }
 

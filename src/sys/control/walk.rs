@@ -1,13 +1,13 @@
 //! From message to message and from slot to slot.
 
 use core::mem::MaybeUninit;
-use core::ptr;
+use core::{fmt, ptr};
 
 use heapless::Vec;
 use rustix::fd::{BorrowedFd, OwnedFd};
 
 use super::{Bytes, LEVEL};
-use crate::sys::fd::adopt;
+use crate::sys::fd::{adopt, lend};
 use crate::sys::fds::extend;
 use crate::wire::cmsg::{HEADER_LEN, Header, INT_LEN, SCM_PIDFD, SCM_RIGHTS};
 
@@ -101,7 +101,7 @@ unsafe fn close_slots(slots: &Bytes) -> usize {
 }
 
 /// The messages of a [`Control`], to be read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Messages<'a> {
     /// INVARIANT written of [`Arrived`].
     pub(super) rest: &'a Bytes,
@@ -127,6 +127,12 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
+impl fmt::Debug for Messages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
 /// Lends the descriptors of `SCM_RIGHTS` that nobody has taken yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Rights<'a> {
@@ -147,7 +153,7 @@ impl<'a> Iterator for Rights<'a> {
                 if number >= 0 {
                     // SAFETY: INVARIANT owned: open as long as the `Control`, which is borrowed,
                     // has it; and not negative.
-                    return Some(unsafe { BorrowedFd::borrow_raw(number) });
+                    return Some(unsafe { lend(number) });
                 }
                 continue;
             }
