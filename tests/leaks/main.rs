@@ -14,5 +14,6 @@ mod check;
 mod ways;
 
 mod dropped;
+mod exhausted;
 mod hostile;
 mod planted;
