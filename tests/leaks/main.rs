@@ -16,4 +16,5 @@ mod ways;
 mod dropped;
 mod exhausted;
 mod hostile;
+mod interrupted;
 mod planted;
