@@ -17,4 +17,5 @@ mod dropped;
 mod exhausted;
 mod hostile;
 mod interrupted;
+mod lengths;
 mod planted;
