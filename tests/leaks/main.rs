@@ -14,6 +14,7 @@ mod check;
 mod ways;
 
 mod dropped;
+mod ends;
 mod exhausted;
 mod hostile;
 mod interrupted;

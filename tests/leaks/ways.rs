@@ -13,6 +13,8 @@ pub type Got<'b> = Result<(Received, Ancillary<'b>), RecvError>;
 /// A connected socket, and the calls that pass descriptors.
 pub trait Passing: AsFd + AsRawFd + Send + Sized + Sync {
     const IS_STREAM: bool;
+    /// Whether the end of the peer is the end of a connection.
+    const CONNECTS: bool;
 
     fn pair() -> (Self, Self);
     fn set_nonblocking(&self, on: bool);
@@ -66,9 +68,10 @@ pub trait Passing: AsFd + AsRawFd + Send + Sized + Sync {
 }
 
 macro_rules! impl_passing {
-    ($Type:ident, $is_stream:expr) => {
+    ($Type:ident, $is_stream:expr, $connects:expr) => {
         impl Passing for afunix::$Type {
             const IS_STREAM: bool = $is_stream;
+            const CONNECTS: bool = $connects;
 
             fn pair() -> (Self, Self) {
                 Self::pair().unwrap()
@@ -123,9 +126,9 @@ macro_rules! impl_passing {
     };
 }
 
-impl_passing!(UnixStream, true);
-impl_passing!(UnixDatagram, false);
-impl_passing!(UnixSeqpacket, false);
+impl_passing!(UnixStream, true, true);
+impl_passing!(UnixDatagram, false, false);
+impl_passing!(UnixSeqpacket, false, true);
 
 /// A socket that is known only by its descriptor.
 pub struct Free<T>(T);
@@ -144,6 +147,7 @@ impl<T: AsRawFd> AsRawFd for Free<T> {
 
 impl<T: Passing> Passing for Free<T> {
     const IS_STREAM: bool = T::IS_STREAM;
+    const CONNECTS: bool = T::CONNECTS;
 
     fn pair() -> (Self, Self) {
         let (a, b) = T::pair();
