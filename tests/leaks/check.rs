@@ -30,6 +30,12 @@ pub fn change(body: impl FnOnce()) -> Change {
     }
 }
 
+/// How many descriptors are open: quicker than to ask what they are, where that is asked often.
+pub fn open_count() -> usize {
+    // The folder itself is open as well, while it is listed.
+    fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
 /// Runs `body` in a child, where it must leave the descriptors as they were. That the check sees a
 /// leak and a loss is tried first, in that same child.
 #[track_caller]

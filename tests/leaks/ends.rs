@@ -15,6 +15,7 @@ leak_tests!(
     peer_that_is_killed_between_two_receives_leaves_what_it_sent
     peer_that_closes_with_descriptors_unread_closes_them
     send_to_who_is_gone_keeps_the_descriptors_here
+    send_to_who_takes_no_descriptors_keeps_them_here
 );
 
 type Control = AncillaryBuf<{ Space::new().credentials().rights::<2>().pidfd().bytes() }>;
@@ -125,6 +126,33 @@ fn send_to_who_is_gone_keeps_the_descriptors_here<P: Passing>() {
     }
     parcel.release();
     parcel.assert_gone();
+}
+
+fn send_to_who_takes_no_descriptors_keeps_them_here<P: Passing>() {
+    // On all machines but sparc and parisc.
+    const SO_PASSRIGHTS: i32 = 83;
+    const OFF: i32 = 0;
+    let (a, b) = P::pair();
+    let early = Parcel::sent(&a, b"word", 1);
+    // SAFETY: the option is one number.
+    let answer = unsafe {
+        let (off, len) = ((&OFF as *const i32).cast(), size_of_val(&OFF) as libc::socklen_t);
+        libc::setsockopt(b.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, off, len)
+    };
+    if answer != 0 {
+        return skip("no socket refuses descriptors before Linux 6.16");
+    }
+    let mut parcel = Parcel::new();
+    let refused = a.send_fds(b"word", &parcel.times(2));
+    assert_eq!(refused, Err(SendError::Kernel(Errno::PERM)));
+    assert_eq!(parcel.held(), 1);
+    parcel.release();
+    parcel.assert_gone();
+    // What was on the way already arrives, and then there is nothing.
+    assert_eq!(b.recv_fds_exact::<1>(&mut [0; 8]).unwrap().1.len(), 1);
+    early.assert_gone();
+    b.set_nonblocking(true);
+    assert_eq!(b.get(&mut [0; 8]), Err(Errno::AGAIN));
 }
 
 /// Runs `body` as the tests above are run.

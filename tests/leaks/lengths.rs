@@ -5,8 +5,7 @@ use afunix::{
     AncillaryBuf, BorrowedFd, Fds, IoSliceMut, Received, RecvError, RecvOptions, Truncation,
 };
 
-use crate::check::Parcel;
-use crate::common::open_fds;
+use crate::check::{Parcel, open_count};
 use crate::ways::{Got, Passing};
 
 leak_tests!(
@@ -87,7 +86,7 @@ fn expected(mut room: usize, sent: usize, attested: bool) -> Expected {
 
 /// Sends `sent` descriptors to a buffer of each length.
 fn check_lengths<P: Passing>((a, b): &(P, P), sent: usize, attested: bool) {
-    let before = open_fds().len();
+    let before = open_count();
     for (room, receive) in RECEIVES.iter().flatten().enumerate() {
         for lossy in [false, true] {
             let (parcel, mut buf) = (Parcel::sent(a, b"word", sent), [0; 8]);
@@ -97,7 +96,7 @@ fn check_lengths<P: Passing>((a, b): &(P, P), sent: usize, attested: bool) {
             receive(b.as_fd(), options, &mut buf, &mut |got| {
                 calls += 1;
                 // Those that came, the pidfd if there is one, and the parcel's witness.
-                let open = open_fds().len() - before - 1;
+                let open = open_count() - before - 1;
                 if lossy || !expected.truncated {
                     assert_eq!(open, expected.fds + usize::from(expected.pidfd), "{room}");
                     check_got(got, &expected);
@@ -110,7 +109,7 @@ fn check_lengths<P: Passing>((a, b): &(P, P), sent: usize, attested: bool) {
             parcel.assert_gone();
         }
     }
-    assert_eq!(open_fds().len(), before);
+    assert_eq!(open_count(), before);
 }
 
 #[track_caller]
