@@ -41,7 +41,7 @@ fn be_watched() -> io::Result<()> {
     let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     // SAFETY: numbers, and a program that is as long as it says and outlives the call.
     let done = unsafe {
-        libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) == 0
+        libc::ptrace(libc::PTRACE_TRACEME, 0, 0_usize, 0_usize) == 0
             && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
     };
@@ -114,9 +114,9 @@ fn resume(child: libc::pid_t, tid: libc::pid_t, seen: &mut Seen) {
     // SAFETY: numbers alone. A thread that was killed meanwhile is an error that does not matter.
     unsafe {
         if seen.closes == 0 {
-            libc::ptrace(libc::PTRACE_SETOPTIONS, tid, 0, OPTIONS);
+            libc::ptrace(libc::PTRACE_SETOPTIONS, tid, 0_usize, OPTIONS as usize);
         }
-        libc::ptrace(libc::PTRACE_CONT, tid, 0, signal);
+        libc::ptrace(libc::PTRACE_CONT, tid, 0_usize, signal as usize);
     }
 }
 
