@@ -120,8 +120,8 @@ fn resume(child: libc::pid_t, tid: libc::pid_t, seen: &mut Seen) {
     }
 }
 
-/// Watches each test of a module. Not for those that make processes: these would be stopped with nobody to
-/// let them go on.
+/// Watches each test of a module. Not for those that make processes: nobody watches these, and without
+/// that each `close` of theirs fails.
 fn check_module(module: &str) {
     let _watchdog = Watchdog::new();
     let output = run(Command::new(std::env::current_exe().unwrap()).arg("--list"));
