@@ -268,15 +268,13 @@ pub fn with_empty_name<R: Send>(body: impl FnOnce() -> R + Send) -> R {
 
 /// The descriptors that this process has open, with what they are.
 pub fn open_fds() -> Vec<(i32, PathBuf)> {
-    let mut fds: Vec<_> = std::fs::read_dir("/proc/self/fd")
+    // Collected first: the descriptor that lists the folder is gone when the links are read.
+    let numbers: Vec<i32> = std::fs::read_dir("/proc/self/fd")
         .expect("procfs")
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let fd = entry.file_name().to_str()?.parse().ok()?;
-            // The descriptor that lists the folder is gone by now.
-            Some((fd, std::fs::read_link(entry.path()).ok()?))
-        })
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
+    let file = |fd| Some((fd, std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?));
+    let mut fds: Vec<_> = numbers.into_iter().filter_map(file).collect();
     fds.sort();
     fds
 }
