@@ -4,6 +4,15 @@
 #[macro_use]
 mod common;
 
+mod claims;
 mod methods;
+mod order;
+mod peeks;
 mod plain;
+mod queues;
+mod receiving;
+mod room;
+mod senders;
+mod sending;
+mod streams;
 mod table;
