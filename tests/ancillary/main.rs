@@ -5,7 +5,11 @@
 mod common;
 
 mod claims;
+mod data;
+mod elsewhere;
+mod functions;
 mod methods;
+mod options;
 mod order;
 mod peeks;
 mod plain;
@@ -16,3 +20,4 @@ mod senders;
 mod sending;
 mod streams;
 mod table;
+mod values;

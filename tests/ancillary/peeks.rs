@@ -1,6 +1,6 @@
 //! Looks at data that leave it in the queue.
 
-use afunix::{AncillaryBuf, AsFd, IoSliceMut, RecvOptions, Truncation};
+use afunix::{AncillaryBuf, IoSliceMut, RecvOptions, Truncation};
 
 use crate::common::{open_fds, passes_in_child};
 use crate::methods::{NOTHING, Passes, get, got, got_of, lend, mine, now};

@@ -237,6 +237,11 @@ pub fn files(count: usize) -> Vec<OwnedFd> {
     (0..count).map(file).collect()
 }
 
+/// The number of a descriptor of this crate, where those of std are used too and may be the same.
+pub fn number(fd: &impl AsRawFd) -> i32 {
+    fd.as_raw_fd()
+}
+
 /// Which files these are open on.
 pub fn inodes<'a, F: AsRawFd + 'a>(fds: impl IntoIterator<Item = &'a F>) -> Vec<u64> {
     fds.into_iter().map(|fd| crate::common::identity(fd).1).collect()
@@ -265,13 +270,23 @@ pub fn poll(fd: &impl AsRawFd) -> i16 {
     entry.revents
 }
 
-/// Runs `body` in a process that is a copy of this one, and waits for its end. The body must say by its
-/// answer whether all went well, and may not panic: it would unwind into the copy of the test.
-pub fn fork(body: impl FnOnce() -> bool) -> u32 {
-    // SAFETY: the copy makes system calls alone, and ends without going back.
+/// Runs `body` in a process that is a copy of this one, with the calling thread alone, and waits for its
+/// end. It may not start threads; if it panics, so does this. Gives its pid.
+pub fn fork(body: impl FnOnce()) -> u32 {
+    let (pid, code) = fork_code(|| {
+        body();
+        0
+    });
+    assert_eq!(code, 0, "the copy of this process failed");
+    pid
+}
+
+/// [`fork`] with a body that chooses the exit code, which comes back too.
+pub fn fork_code(body: impl FnOnce() -> i32) -> (u32, i32) {
+    // SAFETY: the copy never goes back to the code that called.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        let code = i32::from(!body());
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
         // SAFETY: it does not return.
         unsafe { libc::_exit(code) }
     }
@@ -279,6 +294,6 @@ pub fn fork(body: impl FnOnce() -> bool) -> u32 {
     let mut status = 0;
     // SAFETY: the status is ours to write.
     assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
-    assert_eq!(status, 0, "the copy of this process failed");
-    pid.cast_unsigned()
+    assert!(libc::WIFEXITED(status), "status {status}");
+    (pid.cast_unsigned(), libc::WEXITSTATUS(status))
 }

@@ -48,7 +48,7 @@ fn descriptors_that_are_read_over_are_closed<T: Passes>(test: &str) {
         let reading = send_end(&a);
         got(&b, 4, RecvOptions::new().peek()).unwrap();
         assert_eq!(poll(&reading), 0);
-        b.recv_fds::<0>(&mut [0; 4]).unwrap();
+        drop(b.recv_fds::<0>(&mut [0; 4]).unwrap());
         assert_eq!(poll(&reading), libc::POLLHUP);
         drop(reading);
         assert_eq!(open_fds().len(), before);

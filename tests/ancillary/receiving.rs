@@ -2,11 +2,11 @@
 
 use std::os::fd::AsRawFd as _;
 
-use afunix::{AsRawFd as _, Errno, OwnedFd, RecvError, RecvOptions, UnixAddr};
+use afunix::{Errno, OwnedFd, RecvError, RecvOptions, UnixAddr};
 
 use crate::common::{identity, name, passes_in_child};
 use crate::methods::{NOTHING, Passes, get, got_of, lend, now};
-use crate::plain::{self, files, is_close_on_exec, rights};
+use crate::plain::{self, files, is_close_on_exec, number, rights};
 
 for_data!(
     received_descriptors_close_on_exec_where_a_plain_call_leaves_that_out
@@ -65,7 +65,7 @@ fn received_descriptors_have_the_lowest_free_numbers_in_order<T: Passes>(test: &
 fn offset(fd: &OwnedFd) -> i64 {
     // SAFETY: numbers alone.
     #[allow(clippy::unnecessary_cast)]
-    let offset = unsafe { libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_CUR) } as i64;
+    let offset = unsafe { libc::lseek(number(fd), 0, libc::SEEK_CUR) } as i64;
     offset
 }
 
@@ -77,14 +77,14 @@ fn received_descriptors_share_offset_and_status_flags<T: Passes>(_: &str) {
     let (_, [same]) = b.recv_fds_exact::<1>(&mut [0]).unwrap();
     // SAFETY: one byte to be read; and numbers alone.
     unsafe {
-        assert_eq!(libc::write(same.as_raw_fd(), b"x".as_ptr().cast(), 1), 1);
+        assert_eq!(libc::write(number(&same), b"x".as_ptr().cast(), 1), 1);
         assert_eq!((offset(&files[0]), offset(&same)), (1, 1));
         let flags = identity(&same).3;
-        assert_eq!(libc::fcntl(same.as_raw_fd(), libc::F_SETFL, flags | libc::O_APPEND), 0);
+        assert_eq!(libc::fcntl(number(&same), libc::F_SETFL, flags | libc::O_APPEND), 0);
         let shared = identity(&files[0]).3;
         assert_eq!((shared & libc::O_APPEND, shared), (libc::O_APPEND, identity(&same).3));
         // The flag of the descriptor is its own.
-        assert_eq!(libc::fcntl(same.as_raw_fd(), libc::F_SETFD, 0), 0);
+        assert_eq!(libc::fcntl(number(&same), libc::F_SETFD, 0), 0);
     }
     assert!(is_close_on_exec(&files[0]) && !is_close_on_exec(&same));
 }
@@ -101,6 +101,6 @@ fn error_writes_nothing<T: Passes>(_: &str) {
     assert_eq!(from, before);
     assert_eq!(now(&b).unwrap_err(), NOTHING);
     // The other side was not disturbed.
-    plain::send(&a, b"x", &rights(&[a.as_raw_fd()]), 0).unwrap();
+    plain::send(&a, b"x", &rights(&[number(&a)]), 0).unwrap();
     assert_eq!(get(&b, 4).fds.len(), 1);
 }

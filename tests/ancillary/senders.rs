@@ -97,7 +97,7 @@ fn pidfd_of_a_sender_that_is_gone<T: Passes>(test: &str) {
         let (a, b) = T::pair().unwrap();
         b.set_passcred(true).unwrap();
         b.set_passpidfd(true).unwrap();
-        let pid = fork(|| a.put(b"x") == Ok(1));
+        let pid = fork(|| assert_eq!(a.put(b"x"), Ok(1)));
         let got = get(&b, 4);
         assert_eq!(got.credentials.unwrap().pid, credentials(pid, 0, 0).pid);
         let pidfd = got.pidfd.unwrap().unwrap();
@@ -216,7 +216,7 @@ fn stream_parts_what_processes_sent_if_it_is_asked_who_they_are() {
                 a.write(b"AA").unwrap();
                 // Threads are one sender.
                 thread::scope(|scope| scope.spawn(|| a.write(b"aa").unwrap()).join().unwrap());
-                let other = fork(|| a.write(b"BB") == Ok(2));
+                let other = fork(|| assert_eq!(a.write(b"BB"), Ok(2)));
                 a.write(b"CC").unwrap();
                 if !parts {
                     assert_eq!(get(&b, 100).data, b"AAaaBBCC");

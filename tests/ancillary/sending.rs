@@ -1,10 +1,11 @@
 //! How many descriptors go, with what, and how long the control messages are said to be.
 
 use afunix::{
-    AncillaryBuf, AsFd, AsRawFd, Errno, IoSlice, SendError, SendOptions, Sent, UnixStream,
+    AncillaryBuf, AsFd, AsRawFd, Errno, FromRawFd, IoSlice, OwnedFd, SendError, SendOptions, Sent,
+    UnixStream,
 };
 
-use crate::common::{Watchdog, identity};
+use crate::common::{Watchdog, identity, skip};
 use crate::methods::{NOTHING, Passes, get, lend, now};
 use crate::plain::{self, HEADER, RIGHTS, WORD, files, inodes, rights};
 
@@ -107,6 +108,24 @@ fn descriptor_that_is_not_open_stops_the_whole_message<T: Passes>(_: &str) {
             assert_eq!(plain::send(&a, b"x", &rights(&numbers), 0), Err(Errno::BADF));
         }
     }
+    get_nothing(&b);
+}
+
+#[test]
+fn io_uring_may_not_be_sent() {
+    let _watchdog = Watchdog::new();
+    // Zeros are the parameters of a plain one, in a structure of 120 bytes.
+    let mut parameters = [0_u64; 15];
+    // SAFETY: the kernel reads and writes that structure.
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
+    let Ok(ring @ 0..) = i32::try_from(ring) else {
+        return skip(format_args!("no io_uring: {}", plain::last_errno()));
+    };
+    // SAFETY: it is new.
+    let ring = unsafe { OwnedFd::from_raw_fd(ring) };
+    let (a, b) = UnixStream::pair().unwrap();
+    let refused = Err(SendError::Kernel(Errno::INVAL));
+    assert_eq!(a.send_fds(b"x", &[b.as_fd(), ring.as_fd()]), refused);
     get_nothing(&b);
 }
 

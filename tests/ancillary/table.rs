@@ -4,8 +4,8 @@
 use std::os::raw::c_int;
 
 use afunix::{
-    Ancillary, AncillaryBuf, AsFd, BorrowedFd, Credentials, IoSliceMut, OwnedFd, RecvError,
-    RecvOptions, Truncation,
+    Ancillary, AncillaryBuf, BorrowedFd, Credentials, IoSliceMut, OwnedFd, RecvError, RecvOptions,
+    Truncation,
 };
 
 use crate::common::passes_in_child;
