@@ -218,6 +218,16 @@ fn short_write_has_sent_all_descriptors_and_its_rest_goes_without() {
     get_nothing(&b);
 }
 
+fn kernel_has_64_bits() -> bool {
+    // SAFETY: zeros are a value of it, and it is ours to write.
+    let machine = unsafe {
+        let mut names: libc::utsname = std::mem::zeroed();
+        assert_eq!(libc::uname(&mut names), 0);
+        names.machine
+    };
+    machine.windows(2).any(|two| two == [b'6' as _, b'4' as _])
+}
+
 /// See "The control length is exact" in `kernel.md`.
 fn control_length_is_what_was_written<T: Passes>(_: &str) {
     let (a, b) = T::pair().unwrap();
@@ -225,12 +235,14 @@ fn control_length_is_what_was_written<T: Passes>(_: &str) {
     let one = rights(&[files[0].as_raw_fd()]);
     let padded = one.len().next_multiple_of(WORD);
     let mut longer = one.clone();
-    for len in one.len()..padded + HEADER {
+    // Where the kernel translates the headers of smaller processes, it has its own bounds.
+    let ignored = if WORD == 4 && kernel_has_64_bits() { 1 } else { HEADER };
+    for len in one.len()..padded + ignored {
         longer.resize(len, 0);
         assert_eq!(plain::send(&a, b"x", &longer, 0), Ok(1), "{len}");
         let (_, [_fd]) = b.recv_fds_exact::<1>(&mut [0; 4]).unwrap();
     }
-    for len in [padded + HEADER, padded + 2 * HEADER] {
+    for len in padded + ignored..padded + 2 * HEADER {
         longer.resize(len, 0);
         assert_eq!(plain::send(&a, b"x", &longer, 0), Err(Errno::INVAL), "{len}");
     }
