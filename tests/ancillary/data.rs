@@ -6,7 +6,7 @@ use afunix::{
 };
 
 use crate::common::kinds::{Connects, Listens, Socket};
-use crate::common::{TempDir, Watchdog, name};
+use crate::common::{TempDir, Watchdog, name, passes_in_child};
 use crate::methods::{NOTHING, Passes, get, got, got_of, lend, now};
 use crate::plain::{self, files, inodes};
 
@@ -16,7 +16,10 @@ for_data!(
     call_that_may_not_wait_says_so
 );
 for_messages!(message_that_is_cut_has_its_true_size_and_its_descriptors);
-for_connecting!(peer_of_a_connection_is_the_sender);
+for_connecting!(
+    peer_of_a_connection_is_the_sender
+    peer_that_closes_with_something_unread_is_an_error_once
+);
 
 fn with_writer<R>(call: impl FnOnce(&AncillaryWriter<'_, '_>) -> R) -> R {
     call(&AncillaryBuf::<0>::new().writer())
@@ -223,11 +226,6 @@ fn errors_are_the_kernel_s_where_there_is_no_peer() {
     assert_eq!(now(&stream).err(), kernel(Errno::INVAL).1);
     assert_eq!(now(&seqpacket).err(), kernel(Errno::NOTCONN).1);
     assert_eq!(now(&datagram).err(), kernel(Errno::AGAIN).1);
-    // A peer that closes with something unread.
-    let (a, b) = UnixStream::pair().unwrap();
-    b.send_fds(b"x", &lent).unwrap();
-    drop(a);
-    assert_eq!(b.recv_fds::<1>(&mut [0]).map(drop), Err(RecvError::Kernel(Errno::CONNRESET)));
     // What is no socket at all, and what is asked whether it is a stream.
     let file = plain::files(1).remove(0);
     let refused = Err(SendError::Kernel(Errno::NOTSOCK));
@@ -237,4 +235,32 @@ fn errors_are_the_kernel_s_where_there_is_no_peer() {
         afunix::recv_fds::<1>(&file, &mut [0]).map(drop),
         Err(RecvError::Kernel(Errno::NOTSOCK))
     );
+}
+
+/// See "The end with data unread" in `kernel.md`.
+fn peer_that_closes_with_something_unread_is_an_error_once<T: Passes>(test: &str) {
+    // A process of its own, so that no other's child has a copy of what is closed.
+    passes_in_child(test, || {
+        let (a, b) = T::pair().unwrap();
+        let files = files(1);
+        a.send_fds(b"last", &lend(&files)).unwrap();
+        b.send_fds(b"x", &lend(&files)).unwrap();
+        drop(a);
+        let reset = |b: &T| {
+            let error = b.recv_fds::<1>(&mut [0; 4]).unwrap_err();
+            assert_eq!(error, RecvError::Kernel(Errno::CONNRESET));
+        };
+        let is_stream = T::TYPE == libc::SOCK_STREAM;
+        if !is_stream {
+            reset(&b);
+        }
+        // No descriptor was lost to it.
+        let (received, [fd]) = b.recv_fds_exact::<1>(&mut [0; 8]).unwrap();
+        assert_eq!((received.bytes, inodes([&fd])), (4, inodes(&files)));
+        if is_stream {
+            reset(&b);
+        }
+        let (received, fds) = b.recv_fds::<1>(&mut [0; 4]).unwrap();
+        assert_eq!((received.bytes, fds.len()), (0, 0));
+    });
 }
