@@ -9,6 +9,7 @@ mod data;
 mod elsewhere;
 mod functions;
 mod methods;
+mod numbers;
 mod options;
 mod order;
 mod peeks;

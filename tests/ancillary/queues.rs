@@ -1,17 +1,19 @@
 //! Descriptors in a queue that nobody will read.
 
 use afunix::{
-    AncillaryBuf, IoSliceMut, OwnedFd, RecvOptions, UnixDatagram, UnixListener, UnixStream,
+    AncillaryBuf, AsFd, AsRawFd, FromRawFd, IntoRawFd, IoSliceMut, OwnedFd, RecvOptions,
+    UnixDatagram, UnixListener, UnixStream,
 };
 
 use crate::common::{name, open_fds, passes_in_child};
-use crate::methods::{Passes, got, lend};
+use crate::methods::{Passes, get, got, lend};
 use crate::plain::{pipe, poll};
 
 for_data!(
     descriptors_of_a_receiver_that_closes_are_closed
     descriptors_that_are_read_over_are_closed
     descriptors_that_nobody_took_are_closed
+    pidfd_is_taken_once_or_closed
 );
 
 /// Sends the write end of a pipe, so that the read end tells when the last copy of it is closed.
@@ -96,6 +98,45 @@ fn descriptors_that_nobody_took_are_closed<T: Passes>(test: &str) {
             }
             assert!(readings.iter().all(|reading| poll(reading) == libc::POLLHUP), "{way}");
         }
+        assert_eq!(open_fds(), before);
+    });
+}
+
+fn pidfd_is_taken_once_or_closed<T: Passes>(test: &str) {
+    passes_in_child(test, || {
+        let (a, b) = T::pair().unwrap();
+        b.set_passpidfd(true).unwrap();
+        let before = open_fds();
+        let mut control = AncillaryBuf::<64>::new();
+        for takes in [true, false, true] {
+            a.put(b"x").unwrap();
+            let mut data = [0];
+            let data = &mut [IoSliceMut::new(&mut data)];
+            let (_, mut ancillary) = b.recv_with(data, &mut control, RecvOptions::new()).unwrap();
+            assert_eq!(open_fds().len(), before.len() + 1);
+            // It is none of the descriptors that were sent.
+            assert!(ancillary.fds().next().is_none() && ancillary.take_fds().next().is_none());
+            let pidfd = takes.then(|| ancillary.take_pidfd().unwrap().unwrap());
+            if takes {
+                assert!(matches!(ancillary.take_pidfd(), Ok(None)));
+            }
+            drop(ancillary);
+            assert_eq!(open_fds().len(), before.len() + usize::from(takes));
+            drop(pidfd);
+            assert_eq!(open_fds(), before);
+        }
+        // It belongs to whoever it is given away to.
+        a.put(b"x").unwrap();
+        let pidfd = get(&b, 1).pidfd.unwrap().unwrap();
+        assert_eq!(pidfd.as_fd().as_raw_fd(), pidfd.as_raw_fd());
+        let fd = OwnedFd::from(pidfd);
+        assert_eq!(open_fds().len(), before.len() + 1);
+        drop(fd);
+        a.put(b"x").unwrap();
+        let number = get(&b, 1).pidfd.unwrap().unwrap().into_raw_fd();
+        assert_eq!(open_fds().len(), before.len() + 1);
+        // SAFETY: it was just given away as a number.
+        drop(unsafe { OwnedFd::from_raw_fd(number) });
         assert_eq!(open_fds(), before);
     });
 }

@@ -87,15 +87,15 @@ impl Expected {
 
 /// What this crate made of a receive, with the descriptors closed.
 #[derive(Debug, PartialEq)]
-struct Seen {
+pub struct Seen {
     data: [u8; 4],
-    fds: Vec<u64>,
+    pub fds: Vec<u64>,
     credentials: Option<Credentials>,
     pidfd: bool,
-    truncation: Option<Truncation>,
+    pub truncation: Option<Truncation>,
 }
 
-type Take = fn(BorrowedFd<'_>, RecvOptions<'_>) -> Result<Seen, RecvError>;
+pub type Take = fn(BorrowedFd<'_>, RecvOptions<'_>) -> Result<Seen, RecvError>;
 
 fn take<const N: usize>(
     socket: BorrowedFd<'_>,
@@ -127,7 +127,7 @@ macro_rules! rows {
 }
 
 /// For each size of the buffer the function that has one.
-const TAKE: [Take; 170] = rows!(0 10 20 30 40 50 60 70 80 90 100 110 120 130 140 150 160);
+pub const TAKE: [Take; 170] = rows!(0 10 20 30 40 50 60 70 80 90 100 110 120 130 140 150 160);
 
 fn open_count() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
