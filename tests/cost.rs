@@ -8,8 +8,9 @@ use std::hint::black_box;
 use std::process::Command;
 
 use afunix::{
-    AddrText, IoSlice, IoSliceMut, OwnedFd, UnixAddr, UnixDatagram, UnixListener, UnixSeqpacket,
-    UnixSeqpacketListener, UnixStream,
+    AddrText, Ancillary, AncillaryBuf, AncillaryWriter, AsFd, Fds, IoSlice, IoSliceMut, OwnedFd,
+    PidFd, RecvOptions, SendOptions, Space, TakeFds, UnixAddr, UnixDatagram, UnixListener,
+    UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
 
 /// Counts what each thread asks for, and leaves the work to the system.
@@ -97,6 +98,63 @@ fn messages_allocate_nothing() {
         let _ = black_box(server.recv(&mut buf).unwrap());
     });
     assert_eq!(count, 0);
+}
+
+#[test]
+fn descriptors_and_credentials_allocate_nothing() {
+    const SPACE: usize = Space::new().credentials().rights::<3>().pidfd().bytes();
+    let _watchdog = common::Watchdog::new();
+    let count = allocations(|| {
+        let (a, b) = UnixStream::pair().unwrap();
+        let (fds, data) = ([a.as_fd(), b.as_fd(), a.as_fd()], [IoSlice::new(b"data")]);
+        let mut buf = [0; 16];
+        a.send_fds(b"data", &fds).unwrap();
+        let (_, came) = b.recv_fds::<8>(&mut buf).unwrap();
+        assert_eq!(black_box(came.into_iter()).count(), 3);
+        afunix::send_fds(&a, b"data", &fds).unwrap();
+        drop(black_box(afunix::recv_fds_exact::<3>(&b, &mut buf).unwrap()));
+        a.send_fds(b"data", &fds).unwrap();
+        black_box(b.recv_fds_exact::<2>(&mut buf).unwrap_err());
+
+        b.set_passcred(true).unwrap();
+        let told = b.set_passpidfd(true).is_ok();
+        let mut control = AncillaryBuf::<SPACE>::new();
+        let mut writer = control.writer();
+        writer.push_fds(&fds).unwrap();
+        black_box(writer.push_fds(&[a.as_fd(); 253]).unwrap_err());
+        a.send_with(&data, &writer, SendOptions::new()).unwrap();
+        let pieces = &mut [IoSliceMut::new(&mut buf)];
+        let (_, mut came) = b.recv_with(pieces, &mut control, RecvOptions::new()).unwrap();
+        let sender = came.credentials().unwrap();
+        assert_eq!(came.take_pidfd().unwrap().is_some(), told);
+        assert_eq!(came.take_fds().count(), 3);
+        drop(came);
+        // The same buffer again, to send.
+        let mut writer = control.writer();
+        writer.push_credentials(sender).unwrap();
+        a.send_with(&data, &writer, SendOptions::new()).unwrap();
+        let mut none = AncillaryBuf::<0>::new();
+        let lost = b.recv_with(pieces, &mut none, RecvOptions::new());
+        black_box(lost.unwrap_err());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn what_passes_descriptors_is_small() {
+    assert_eq!(size_of::<AncillaryBuf<0>>(), 0);
+    assert_eq!(size_of::<AncillaryBuf<1>>(), 8);
+    assert_eq!(size_of::<AncillaryBuf<40>>(), 40);
+    assert_eq!(size_of::<AncillaryBuf<1036>>(), 1040);
+    // The descriptors and two numbers.
+    let numbers = 2 * size_of::<usize>();
+    assert!(size_of::<Fds<1>>() <= size_of::<usize>() + numbers);
+    assert!(size_of::<Fds<8>>() <= 8 * size_of::<OwnedFd>() + numbers);
+    assert!(size_of::<Fds<253>>() <= 254 * size_of::<OwnedFd>() + numbers);
+    assert_eq!(size_of::<PidFd>(), size_of::<OwnedFd>());
+    assert!(size_of::<Ancillary<'_>>() <= 3 * size_of::<usize>());
+    assert!(size_of::<AncillaryWriter<'_, '_>>() <= 4 * size_of::<usize>());
+    assert!(size_of::<TakeFds<'_>>() <= 6 * size_of::<usize>());
 }
 
 #[test]
