@@ -1,7 +1,7 @@
 //! Control messages that were received, and who owns the descriptors in them.
 
 use core::mem::{ManuallyDrop, MaybeUninit, take};
-use core::ptr;
+use core::{fmt, ptr};
 
 use linux_raw_sys::net;
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -23,7 +23,6 @@ pub(crate) const SCM_INQ: i32 = net::SCM_INQ.cast_signed();
 ///
 /// INVARIANT owned: each slot of an `SCM_RIGHTS` or `SCM_PIDFD` message holds a descriptor that
 /// belongs to this value alone, or a negative number.
-#[derive(Debug)]
 pub(crate) struct Control<'b> {
     messages: &'b mut [MaybeUninit<u8>],
 }
@@ -99,6 +98,13 @@ impl<'b> Control<'b> {
     }
 }
 
+// Not derived, here and below: `MaybeUninit` as `Debug` tells nothing of a byte, and can panic.
+impl fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().fmt(f)
+    }
+}
+
 impl Drop for Control<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -107,7 +113,6 @@ impl Drop for Control<'_> {
 }
 
 /// Descriptors, taken out of their messages one by one; one that was not asked for stays.
-#[derive(Debug)]
 pub(crate) struct Slots<'a> {
     /// What is left of the message that is being taken from. INVARIANT slots: of a message that is
     /// `SCM_RIGHTS` or `SCM_PIDFD`, of a [`Control`] that is borrowed for `'a`.
@@ -150,8 +155,14 @@ impl Iterator for Slots<'_> {
     }
 }
 
+impl fmt::Debug for Slots<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
 /// The messages of a [`Control`], to be read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Messages<'a> {
     /// INVARIANT written of [`Control`].
     rest: &'a [MaybeUninit<u8>],
@@ -169,6 +180,12 @@ impl<'a> Iterator for Messages<'a> {
         (_, self.rest) = behind.split_at_checked(header.padding()).unwrap_or_default();
         // SAFETY: INVARIANT written; and a byte is as large as one that may be unwritten.
         Some((header, unsafe { &*(ptr::from_ref(payload) as *const [u8]) }))
+    }
+}
+
+impl fmt::Debug for Messages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 
