@@ -8,7 +8,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::errno::errno;
-use super::fd::adopt;
+use super::fd::{adopt, lend};
 use crate::wire::cmsg::{Header, INT_LEN, SCM_PIDFD, SCM_RIGHTS, decode_int};
 
 /// The level of the messages that the kernel makes for these sockets.
@@ -57,8 +57,9 @@ impl<'b> Control<'b> {
             .filter(|(header, _)| header.is(LEVEL, SCM_RIGHTS))
             .flat_map(|(_, slots)| slots.chunks_exact(INT_LEN))
             .filter_map(|slot| decode_int(slot).filter(|number| *number >= 0))
-            // SAFETY: INVARIANT owned: open as long as this value, which is borrowed, has it.
-            .map(|number| unsafe { BorrowedFd::borrow_raw(number) })
+            // SAFETY: not negative, thanks to the filter. INVARIANT owned: open as long as this value,
+            // which is borrowed, has it.
+            .map(|number| unsafe { lend(number) })
     }
 
     /// Takes the descriptors of `SCM_RIGHTS`, in order, each as the iterator is asked for it.

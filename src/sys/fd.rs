@@ -1,9 +1,10 @@
 //! Descriptors: how a number that the kernel gave becomes owned, and calls that make one.
 
 use core::ffi::CStr;
+use core::mem::transmute;
 
 use linux_raw_sys::general;
-use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 
 use super::syscall::{fd_arg, int_arg, ptr_arg, syscall};
@@ -31,13 +32,23 @@ pub(crate) unsafe fn adopt(raw: usize) -> Result<OwnedFd, Errno> {
 /// failure would be a panic in programs that must have none.
 #[inline]
 pub(crate) fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
-    let raw = fd.as_raw_fd();
-    // SAFETY: never -1: the documented promise of `OwnedFd`.
-    unsafe { core::hint::assert_unchecked(raw != -1) };
     // SAFETY:
     // - open for as long as the result lives: the result borrows its owner.
-    // - not -1: as above.
-    unsafe { BorrowedFd::borrow_raw(raw) }
+    // - not -1: the documented promise of `OwnedFd`.
+    unsafe { lend(fd.as_raw_fd()) }
+}
+
+/// `BorrowedFd::borrow_raw` without the check, which stays where that function is not inlined, even if
+/// each caller has made sure.
+///
+/// # Safety
+///
+/// It must be an open descriptor for as long as the result lives, and not -1.
+#[inline]
+pub(super) const unsafe fn lend<'a>(raw: RawFd) -> BorrowedFd<'a> {
+    // SAFETY: `BorrowedFd` has, by its documentation, the representation of a descriptor that is not
+    // -1, which this is by the caller's promise.
+    unsafe { transmute::<RawFd, BorrowedFd<'a>>(raw) }
 }
 
 /// Duplicates a descriptor at the lowest free number from `least` on, close-on-exec set.

@@ -1,6 +1,5 @@
 //! Descriptors in a container of fixed capacity.
 
-use core::hint::assert_unchecked;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::{ptr, slice};
 
@@ -45,17 +44,19 @@ impl<const N: usize> FdsRoom<N> {
 /// Appends a descriptor; gives it back if there is no room.
 ///
 /// `Vec::push` does the same, but keeps an overflow check, and so a panic, at some optimisation
-/// levels.
+/// levels; so does `Vec::push_unchecked`.
 #[inline]
 pub(crate) fn push<const N: usize>(fds: &mut Vec<OwnedFd, N>, fd: OwnedFd) -> Result<(), OwnedFd> {
     let len = fds.len();
     if len >= N {
         return Err(fd);
     }
-    // SAFETY: it is less than `N`.
-    unsafe { assert_unchecked(len < usize::MAX) };
-    // SAFETY: there is room: the length is less than the capacity.
-    unsafe { fds.push_unchecked(fd) };
+    // SAFETY: within the capacity, of which `len` is less than all.
+    let end = unsafe { fds.as_mut_ptr().add(len) };
+    // SAFETY: there is room, which holds nothing yet.
+    unsafe { end.write(fd) };
+    // SAFETY: not more than the capacity, and the one that it grows by was written just now.
+    unsafe { fds.set_len(len.wrapping_add(1)) };
     Ok(())
 }
 
