@@ -331,8 +331,7 @@ impl<'a> Iterator for Unknown<'a> {
     #[inline]
     fn next(&mut self) -> Option<ControlMessage<'a>> {
         let known = [SCM_RIGHTS, SCM_CREDENTIALS, SCM_SECURITY, SCM_PIDFD, SCM_INQ];
-        let is_unknown =
-            |header: &Header| header.level != LEVEL || !known.contains(&header.kind);
+        let is_unknown = |header: &Header| header.level != LEVEL || !known.contains(&header.kind);
         let (header, payload) = self.messages.find(|(header, _)| is_unknown(header))?;
         Some(ControlMessage { level: header.level, kind: header.kind, payload })
     }

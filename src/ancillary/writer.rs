@@ -7,7 +7,9 @@ use core::mem::MaybeUninit;
 use crate::cred::Credentials;
 use crate::error::CapacityError;
 use crate::sys::control::LEVEL;
-use crate::wire::cmsg::{Header, INT_LEN, SCM_CREDENTIALS, SCM_RIGHTS, message_len, padding_behind};
+use crate::wire::cmsg::{
+    Header, INT_LEN, SCM_CREDENTIALS, SCM_RIGHTS, message_len, padding_behind,
+};
 use crate::{AsRawFd, BorrowedFd};
 
 /// Control messages to be sent, written into an [`AncillaryBuf`](crate::AncillaryBuf); borrows the
