@@ -13,11 +13,15 @@
 //! | unnamed client                 | all | all                                                |
 //!
 //! A datagram from an unnamed client is not answered, by nobody: there is nothing to send it to.
+//!
+//! Descriptors and credentials go over a pair, both ways: by the macros of C, and by Python's
+//! `send_fds`, `recv_fds`, `sendmsg` and `recvmsg`.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod cell;
+mod fds;
 mod name;
 mod peer;
 mod sockets;
@@ -92,4 +96,57 @@ matrix! {
     our_datagram_asks_python: TheirsServes(Python, Datagram);
     our_seqpacket_serves_python: OursServes(Python, Seqpacket);
     our_seqpacket_asks_python: TheirsServes(Python, Seqpacket);
+}
+
+/// A test for each way that descriptors and credentials go, of one type of socket and one peer.
+macro_rules! passing {
+    ($($module:ident: $Type:ident, $peer:ident;)+) => {
+        $(
+            mod $module {
+                use afunix::$Type;
+
+                use crate::fds;
+                use crate::peer::Peer;
+
+                #[test]
+                fn descriptors_of_ours_arrive_there() {
+                    fds::ours_gives::<$Type>(Peer::$peer);
+                }
+
+                #[test]
+                fn descriptors_of_theirs_arrive_here() {
+                    fds::theirs_gives::<$Type>(Peer::$peer);
+                }
+
+                #[test]
+                fn two_messages_of_ours_arrive_there_as_one() {
+                    fds::ours_splits::<$Type>(Peer::$peer);
+                }
+
+                #[test]
+                fn two_messages_of_theirs_arrive_here_as_one() {
+                    fds::theirs_splits::<$Type>(Peer::$peer);
+                }
+
+                #[test]
+                fn credentials_of_ours_are_known_there() {
+                    fds::ours_is_known::<$Type>(Peer::$peer);
+                }
+
+                #[test]
+                fn credentials_of_theirs_are_known_here() {
+                    fds::theirs_is_known::<$Type>(Peer::$peer);
+                }
+            }
+        )+
+    };
+}
+
+passing! {
+    our_stream_passes_with_c: UnixStream, C;
+    our_datagram_passes_with_c: UnixDatagram, C;
+    our_seqpacket_passes_with_c: UnixSeqpacket, C;
+    our_stream_passes_with_python: UnixStream, Python;
+    our_datagram_passes_with_python: UnixDatagram, Python;
+    our_seqpacket_passes_with_python: UnixSeqpacket, Python;
 }

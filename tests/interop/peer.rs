@@ -2,13 +2,19 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::fd::FromRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 
+use afunix::{IntoRawFd, OwnedFd};
+
 use crate::common::{LONG, run};
 use crate::name::Name;
+
+/// Where the programs are.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// The language of the other end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,14 +65,16 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Compiles `peer.c`, once in each process.
-fn c_program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// Compiles `peer.c` or `fds.c`, each once in each process.
+fn c_program(name: &str) -> &'static Path {
+    static PROGRAMS: [(&str, OnceLock<PathBuf>); 2] =
+        [("peer", OnceLock::new()), ("fds", OnceLock::new())];
+    let (_, program) = PROGRAMS.iter().find(|(known, _)| *known == name).expect("a program");
+    program.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let (fresh, ready) =
-            (folder.join(format!("peer-{}", std::process::id())), folder.join("peer"));
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/peer.c");
+            (folder.join(format!("{name}-{}", std::process::id())), folder.join(name));
+        let source = format!("{FOLDER}/{name}.c");
         let output = run(Command::new(c_compiler())
             .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-o"])
             .args([fresh.as_os_str(), source.as_ref()]));
@@ -90,12 +98,12 @@ fn c_compiler() -> &'static str {
 }
 
 impl Peer {
-    fn command(self) -> Command {
+    fn command(self, name: &str) -> Command {
         match self {
-            Self::C => Command::new(c_program()),
+            Self::C => Command::new(c_program(name)),
             Self::Python => {
                 let mut command = Command::new("python3");
-                command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/peer.py"));
+                command.arg(format!("{FOLDER}/{name}.py"));
                 command
             }
         }
@@ -103,7 +111,7 @@ impl Peer {
 
     /// Starts a server or, if it has somebody to ask, a client.
     pub fn start(self, kind: Kind, name: &Name, asks: Option<&Name>, mute: bool) -> Process {
-        let mut command = self.command();
+        let mut command = self.command("peer");
         command.args([if asks.is_some() { "client" } else { "server" }, kind.word()]);
         command.arg(match name {
             Name::Unnamed => "-".to_owned(),
@@ -111,7 +119,21 @@ impl Peer {
         });
         command.args(asks.map(|server| hex(&server.sockaddr())));
         command.args(mute.then_some("mute"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdin(Stdio::null());
+        self.spawn(command)
+    }
+
+    /// Starts the program that has `socket` as its standard input, for descriptors.
+    pub fn start_at(self, socket: OwnedFd, role: &str, count: usize) -> Process {
+        let mut command = self.command("fds");
+        command.args([role, &count.to_string()]);
+        // SAFETY: it is given away as a number, so nothing else owns it.
+        command.stdin(unsafe { Stdio::from_raw_fd(socket.into_raw_fd()) });
+        self.spawn(command)
+    }
+
+    fn spawn(self, mut command: Command) -> Process {
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = BufReader::new(child.stdout.take().expect("a piped output"));
         let (sender, lines) = mpsc::channel();
@@ -146,7 +168,7 @@ impl Peer {
     pub fn refuses(self, kind: Kind, name: &Name) {
         // Python's socket module wants room for a NUL, in `sun_path`, behind a path.
         const WHY: &str = "AF_UNIX path too long";
-        let mut command = self.command();
+        let mut command = self.command("peer");
         let output = run(command.args(["refuse", kind.word(), &hex(&name.sockaddr())]));
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(said, format!("refused {WHY}\n").repeat(3), "{output:?}");
@@ -162,8 +184,20 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line is `line`.
     #[track_caller]
-    fn line(&self) -> String {
+    pub fn says(&self, line: &str) {
+        assert_eq!(self.line(), line);
+    }
+
+    /// The next line.
+    #[track_caller]
+    pub fn line(&self) -> String {
         match self.lines.recv_timeout(LONG / 2) {
             Ok(line) => line,
             Err(error) => panic!("the peer says nothing: {error}"),

@@ -4,12 +4,12 @@ use core::error::Error;
 use core::fmt::{Debug, Write};
 
 use afunix::{
-    AddrError, AdoptError, DecodeError, Errno, ListenError, OwnedFd, UnixDatagram, UnixStream,
-    WrongSocket,
+    AddrError, AdoptError, AncillaryBuf, AsFd, DecodeError, Errno, ListenError, OwnedFd, RecvError,
+    SendError, Truncation, UnixDatagram, UnixStream, WrongSocket,
 };
 
 use crate::check::{Failure, opaque};
-use crate::out::{Line, print};
+use crate::out::{Line, print, shows};
 use crate::{check, get};
 
 pub fn run() -> Result<(), Failure> {
@@ -44,8 +44,46 @@ pub fn run() -> Result<(), Failure> {
         check!(error.errno() == errno);
         say(&error)?;
     }
+    for (error, errno) in opaque([
+        (SendError::Kernel(Errno::TOOMANYREFS), Errno::TOOMANYREFS),
+        (SendError::Kernel(Errno::PIPE), Errno::PIPE),
+        (SendError::NoData { fds: number }, Errno::INVAL),
+        (SendError::TooManyFds { fds: number }, Errno::INVAL),
+    ]) {
+        check!(error.errno() == errno);
+        say(&error)?;
+    }
     adopt()?;
-    listen()
+    listen()?;
+    receive()
+}
+
+/// Those that only the crate can make, and only by a receive or a write.
+fn receive() -> Result<(), Failure> {
+    for cause in opaque([Truncation::BufferFull, Truncation::NotInstalled, Truncation::Unknown]) {
+        let mut line = Line::new();
+        check!(writeln!(line, "{cause}").is_ok());
+        print(line.as_str());
+        shows(&cause)?;
+    }
+    let kernel = opaque(RecvError::Kernel(Errno::CONNRESET));
+    check!(kernel.errno() == Errno::CONNRESET);
+    say(&kernel)?;
+
+    let (a, b) = get!(UnixStream::pair());
+    let fds = [a.as_fd(); 20];
+    check!(a.send_fds(opaque(b"x"), &fds).is_ok() && a.send_fds(opaque(b"x"), &fds).is_ok());
+    let lost: RecvError = get!(b.recv_fds::<1>(&mut [0; 4]).err());
+    check!(lost.errno() == Errno::NOBUFS);
+    say(&lost)?;
+    let wrong: RecvError = get!(b.recv_fds_exact::<16>(&mut [0; 4]).err());
+    check!(wrong.errno() == Errno::PROTO && wrong == opaque(wrong));
+    say(&wrong)?;
+
+    let mut buf = AncillaryBuf::<8>::new();
+    let full = get!(buf.writer().push_fds(opaque(&fds)).err());
+    check!(full.errno() == Errno::NOBUFS && full.needed > full.left);
+    say(&full)
 }
 
 fn adopt() -> Result<(), Failure> {
@@ -73,9 +111,5 @@ fn say<E: Error + Debug>(error: &E) -> Result<(), Failure> {
     check!(writeln!(line, "{error}").is_ok());
     check!(line.as_str().len() > 10);
     print(line.as_str());
-    let mut line = Line::new();
-    check!(write!(line, "{error:?}").is_ok());
-    let mut line = Line::new();
-    check!(write!(line, "{error:#?}").is_ok());
-    Ok(())
+    shows(error)
 }

@@ -9,10 +9,13 @@
 
 mod addr;
 mod check;
+mod control;
 mod datagram;
 mod errors;
 mod listeners;
 mod out;
+mod passing;
+mod raw;
 mod seqpacket;
 mod shared;
 #[path = "../start.rs"]
@@ -34,7 +37,7 @@ fn main() -> i32 {
 
 fn run() -> Result<(), Failure> {
     type Step = fn() -> Result<(), Failure>;
-    let steps: [(&str, Step); 7] = [
+    let steps: [(&str, Step); 9] = [
         ("addresses", addr::run),
         ("text", text::run),
         ("errors", errors::run),
@@ -42,6 +45,8 @@ fn run() -> Result<(), Failure> {
         ("seqpackets", seqpacket::run),
         ("datagrams", datagram::run),
         ("listeners", listeners::run),
+        ("descriptors", passing::run),
+        ("control messages", control::special),
     ];
     for (name, step) in steps {
         step()?;

@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write};
 
+use crate::check;
 use crate::check::Failure;
 pub use crate::start::print;
 
@@ -53,4 +54,24 @@ impl Write for Line {
         self.len = self.len.wrapping_add(text.len());
         Ok(())
     }
+}
+
+/// Takes any text, and keeps none.
+struct Nowhere {
+    bytes: usize,
+}
+
+impl Write for Nowhere {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes = self.bytes.wrapping_add(text.len());
+        Ok(())
+    }
+}
+
+/// Formats it for a programmer, on one line and on several.
+pub fn shows(value: &impl fmt::Debug) -> Result<(), Failure> {
+    let mut nowhere = Nowhere { bytes: 0 };
+    check!(write!(nowhere, "{value:?}").is_ok() && write!(nowhere, "{value:#?}").is_ok());
+    check!(nowhere.bytes > 2);
+    Ok(())
 }

@@ -11,6 +11,13 @@ macro_rules! check_socket {
         check!(socket.set_nonblocking(opaque(true)).is_ok());
         check!(socket.set_nonblocking(opaque(false)).is_ok());
         check!(socket.take_error() == Ok(None));
+        check!(socket.set_passcred(opaque(true)).is_ok() && socket.passcred() == Ok(true));
+        check!(socket.set_passcred(opaque(false)).is_ok() && socket.passcred() == Ok(false));
+        // Before Linux 6.5 there is none.
+        let has_pidfds = !is(socket.passpidfd(), Errno::NOPROTOOPT);
+        check!(socket.set_passpidfd(opaque(true)).is_ok() == has_pidfds);
+        check!(!has_pidfds || socket.passpidfd() == Ok(true));
+        check!(socket.set_passpidfd(opaque(false)).is_ok() == has_pidfds);
         check!(socket.as_fd().as_raw_fd() == socket.as_raw_fd());
 
         let refused = get!($Other::try_from(OwnedFd::from(socket)).err());
