@@ -10,6 +10,7 @@ use core::mem::MaybeUninit;
 pub use options::{RecvOptions, SendOptions, Sent};
 
 use crate::ancillary::{Ancillary, AncillaryBuf, AncillaryWriter, Fds};
+use crate::cred::Credentials;
 use crate::error::{RecvError, SendError};
 use crate::socket::Received;
 use crate::sys::fds::FdsRoom;
@@ -17,7 +18,7 @@ use crate::sys::msg::{CTRUNC, PEEK, PIECES_MAX, receive, received_len, send, sen
 use crate::sys::socket::Kind;
 use crate::sys::sockopt;
 use crate::wire::cmsg::{FDS_MAX, INT_LEN, message_len};
-use crate::{AsFd, BorrowedFd, Errno, IoSlice, IoSliceMut, OwnedFd};
+use crate::{AsFd, BorrowedFd, Errno, Gid, IoSlice, IoSliceMut, OwnedFd, Uid};
 
 /// What is known of a socket before it is asked.
 type Known = Option<Kind>;
@@ -161,10 +162,19 @@ fn judge<'b>(
     let Received { bytes, size } = received;
     // The end of a stream comes with credentials that are nobody's, and has nothing to lose. A socket
     // that will not say what it is gets the answer that believes less.
-    let may_be_end = size == 0 && has_room && (truncated || !ancillary.is_empty());
+    let may_be_end = size == 0 && (truncated || !ancillary.is_empty());
     if may_be_end && is_stream(fd, known).unwrap_or(true) {
-        ancillary.set_end();
-        return Ok((received, ancillary));
+        if has_room {
+            ancillary.set_end();
+            return Ok((received, ancillary));
+        }
+        // A receive of nothing is not told from the end, but by credentials that are all zeros. What
+        // else has those is root in a process that this one cannot see: to be taken for nobody does it
+        // less harm than nobody could do as root.
+        let end = Credentials { pid: None, uid: Uid::ROOT, gid: Gid::ROOT };
+        if ancillary.credentials() == Some(end) {
+            ancillary.set_end();
+        }
     }
     if truncated {
         let cause = ancillary.cause(control_room);

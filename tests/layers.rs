@@ -29,11 +29,13 @@ const FROM_RUSTIX: &[&str] = &[
     "RawFd",
     "BorrowedFd",
     "Errno",
+    "Gid",
     "IntoRawFd",
     "IoSlice",
     "IoSliceMut",
     "OwnedFd",
     "Shutdown",
+    "Uid",
 ];
 
 /// A source file: its part (`sys` for `src/sys/addr.rs`), its path, and its lines without comments.
