@@ -4,7 +4,7 @@ use core::mem::{ManuallyDrop, MaybeUninit, take};
 use core::ptr;
 
 use linux_raw_sys::net;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::errno::errno;
@@ -38,6 +38,45 @@ impl<'b> Control<'b> {
     pub(super) unsafe fn received(buf: &'b mut [MaybeUninit<u8>], len: usize) -> Self {
         let (messages, _) = buf.split_at_mut_checked(len).unwrap_or_default();
         Self { messages }
+    }
+
+    /// Plays the kernel: the messages that a receiver finds in `buf` where `sent` was sent. In each
+    /// slot for a descriptor whose number was not negative is what `install` gives for it, and
+    /// `-EMFILE` where that is none. Padding is left as it was. For tests and fuzzing.
+    pub(crate) fn installed(
+        buf: &'b mut [MaybeUninit<u8>],
+        sent: &[u8],
+        mut install: impl FnMut(i32) -> Option<OwnedFd>,
+    ) -> Self {
+        const NO_ROOM: i32 = Errno::MFILE.raw_os_error().wrapping_neg();
+        let (sent, _) = sent.split_at_checked(buf.len()).unwrap_or((sent, &[]));
+        let (mut to, _) = buf.split_at_mut_checked(sent.len()).unwrap_or_default();
+        let mut walked: usize = 0;
+        for (header, payload) in Messages::of(sent) {
+            let Some((to_header, behind)) = take(&mut to).split_first_chunk_mut() else { break };
+            *to_header = header.encode().map(MaybeUninit::new);
+            let Some((to_payload, behind)) = behind.split_at_mut_checked(payload.len()) else {
+                break;
+            };
+            write(to_payload, payload);
+            if header.is(LEVEL, SCM_RIGHTS) || header.is(LEVEL, SCM_PIDFD) {
+                for (to, slot) in to_payload.chunks_exact_mut(INT_LEN).zip(payload.chunks(INT_LEN))
+                {
+                    if let Some(number) = decode_int(slot).filter(|number| *number >= 0) {
+                        let number = install(number).map_or(NO_ROOM, OwnedFd::into_raw_fd);
+                        write(to, &number.to_ne_bytes());
+                    }
+                }
+            }
+            (_, to) = behind.split_at_mut_checked(header.padding()).unwrap_or_default();
+            walked = sent.len().saturating_sub(to.len());
+        }
+        // What the walk ends at is looked at, to find that it is no message.
+        write(to, sent.get(walked..).unwrap_or_default());
+        // SAFETY:
+        // - INVARIANT written: only padding was left out.
+        // - INVARIANT owned: the slots hold what `install` gave away, and negative numbers.
+        unsafe { Self::received(buf, sent.len()) }
     }
 
     #[inline]
@@ -157,6 +196,14 @@ pub(crate) struct Messages<'a> {
     rest: &'a [MaybeUninit<u8>],
 }
 
+impl<'a> Messages<'a> {
+    /// The messages in any bytes. Nothing in them is owned: the numbers of descriptors are numbers.
+    pub(crate) const fn of(bytes: &'a [u8]) -> Self {
+        // SAFETY: a byte that may be unwritten is as large as one, and asks for less.
+        Self { rest: unsafe { &*(ptr::from_ref(bytes) as *const [MaybeUninit<u8>]) } }
+    }
+}
+
 impl<'a> Iterator for Messages<'a> {
     type Item = (Header, &'a [u8]);
 
@@ -183,6 +230,13 @@ fn next_message<'a>(
     let (payload, behind) = behind.split_at_mut_checked(header.payload_len)?;
     (_, *rest) = behind.split_at_mut_checked(header.padding()).unwrap_or_default();
     Some((header, payload))
+}
+
+/// Writes as many bytes as there are.
+fn write(to: &mut [MaybeUninit<u8>], bytes: &[u8]) {
+    for (to, byte) in to.iter_mut().zip(bytes) {
+        *to = MaybeUninit::new(*byte);
+    }
 }
 
 /// Bytes that have been written.
