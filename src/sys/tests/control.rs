@@ -104,14 +104,14 @@ fn padding_that_nobody_wrote_is_not_read() {
 #[test]
 fn what_is_left_at_the_end_is_no_message_and_not_read_beyond() {
     let whole = message(99, b"1234");
-    for slack in 0..HEADER_LEN + 2 {
+    for slack in numbers(HEADER_LEN + 2) {
         let sent = [&whole[..], &vec![0; slack]].concat();
         let mut buf = room();
         let control = Control::installed(&mut buf, &sent, |_| None);
         assert_eq!(control.iter().count(), 1, "{slack}");
         assert_eq!(Messages::of(&sent).count(), 1, "{slack}");
     }
-    for len in 0..whole.len() {
+    for len in numbers(whole.len()) {
         let mut buf = room();
         let control = Control::installed(&mut buf, &whole[..len], |_| None);
         assert_eq!(control.is_empty(), len == 0);
@@ -160,7 +160,7 @@ fn negative_numbers_are_no_descriptors() {
 fn each_descriptor_is_taken_once_and_the_rest_is_closed() {
     const ALL: usize = 5;
     let sent = [slots(SCM_RIGHTS, &[0, 0]), slots(SCM_RIGHTS, &[0, 0, 0])].concat();
-    for taken in 0..=ALL {
+    for taken in (0..=ALL).filter(|taken| !cfg!(miri) || [0, 2, 3].contains(taken)) {
         let pipe = Pipe::new();
         let mut buf = room();
         let mut control = Control::installed(&mut buf, &sent, |_| Some(pipe.copy()));
@@ -256,9 +256,11 @@ fn messages_come_back_as_they_were_written() {
     let pool: Vec<_> = pipes.iter().map(|pipe| pipe.writer.as_fd()).collect();
     let credentials = [4, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
     let parts: [&[u8]; 4] = [&[1, 3, 6, 0, 13, 2], &credentials, &[5, 1], &credentials];
-    for first in 0..4 {
-        for capacity in numbers(200) {
-            let capacity = u16::try_from(capacity).unwrap().to_le_bytes();
+    // Miri takes a second for each.
+    let capacities = if cfg!(miri) { vec![150, 53] } else { (0..200).collect() };
+    for first in 0..if cfg!(miri) { 1 } else { 4 } {
+        for capacity in &capacities {
+            let capacity = u16::to_le_bytes(*capacity);
             let mut input = [&capacity[..], &[capacity[0] % 5]].concat();
             for at in 0..6 {
                 input.extend(parts[(first + at) % 4]);

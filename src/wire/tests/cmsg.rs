@@ -28,7 +28,8 @@ fn sizes_are_those_of_the_c_structures() {
 
 #[test]
 fn lengths_and_spaces_are_those_of_the_macros() {
-    for payload in numbers(FDS_MAX * INT_LEN + 20).chain([FDS_MAX * INT_LEN]) {
+    let end = if cfg!(miri) { 30 } else { FDS_MAX * INT_LEN + 20 };
+    for payload in (0..end).chain([FDS_MAX * INT_LEN]) {
         let c = libc::c_uint::try_from(payload).unwrap();
         assert_eq!(message_len(payload), HEADER_LEN + payload);
         assert_eq!(message_space(payload), space(c), "{payload}");
@@ -70,10 +71,11 @@ fn padding_reaches_the_next_word_and_no_further() {
 
 #[test]
 fn a_header_comes_back_as_it_was_written() {
-    let extremes = [0, 1, 2, -1, i32::MIN, i32::MAX, 0x0102_0304];
+    let extremes = [1, -1, 0x0102_0304, 0, 2, i32::MIN, i32::MAX];
+    let extremes = if cfg!(miri) { &extremes[..3] } else { &extremes[..] };
     for payload_len in numbers(70).chain([usize::MAX - HEADER_LEN]) {
-        for level in extremes {
-            for kind in extremes {
+        for &level in extremes {
+            for &kind in extremes {
                 let header = Header { level, kind, payload_len };
                 let bytes = header.encode();
                 assert_eq!(bytes, raw(HEADER_LEN + payload_len, level, kind));
@@ -87,7 +89,7 @@ fn a_header_comes_back_as_it_was_written() {
 
 #[test]
 fn a_length_shorter_than_a_header_is_no_message() {
-    for len in 0..HEADER_LEN {
+    for len in numbers(HEADER_LEN) {
         for rest in [0, 1, HEADER_LEN, 1000, usize::MAX] {
             assert_eq!(Header::decode(&raw(len, 1, 1), rest), None, "{len} {rest}");
         }
