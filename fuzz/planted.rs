@@ -5,7 +5,7 @@
 #![allow(dead_code)]
 
 mod hostile;
-mod libc_walk;
+pub mod libc_walk;
 
 use std::fmt::Write;
 use std::mem;
