@@ -69,7 +69,10 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     fn parse(data: &'a [u8]) -> Option<Self> {
         let [flags, way, sent, room, limit, split, control @ ..] = data else { return None };
-        let split = (usize::from(*split) * 8).min(control.len());
+        let split = match *split {
+            u8::MAX => control.len(),
+            split => control.len().min(usize::from(split) * 4),
+        };
         let (first, second) = control.split_at(split);
         Some(Self {
             flags: *flags,

@@ -42,10 +42,7 @@ impl Script {
     }
 
     fn bytes(mut self, kind: u8) -> Vec<u8> {
-        if !self.second.is_empty() {
-            assert_eq!(self.first.len() % 8, 0);
-        }
-        let split = if self.second.is_empty() { 255 } else { self.first.len() / 8 };
+        let split = if self.second.is_empty() { 255 } else { self.first.len() / 4 };
         let split = u8::try_from(split).expect("a short message");
         self.first.append(&mut self.second);
         let Self { flags, way, sent, room, limit, first, .. } = self;
