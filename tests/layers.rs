@@ -29,11 +29,13 @@ const FROM_RUSTIX: &[&str] = &[
     "RawFd",
     "BorrowedFd",
     "Errno",
+    "Gid",
     "IntoRawFd",
     "IoSlice",
     "IoSliceMut",
     "OwnedFd",
     "Shutdown",
+    "Uid",
 ];
 
 /// A source file: its part (`sys` for `src/sys/addr.rs`), its path, and its lines without comments.
@@ -69,8 +71,10 @@ fn read(path: PathBuf) -> Source {
     Source { part: part.into_owned(), path, lines }
 }
 
+/// Whether it is `tests.rs`, or in a folder `tests`.
 fn is_test(source: &Source) -> bool {
-    source.path.file_stem().is_some_and(|stem| stem == "tests")
+    let inside = source.path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    inside.is_ok_and(|inside| inside.with_extension("").iter().any(|name| name == "tests"))
 }
 
 fn rank(part: &str) -> Option<u32> {

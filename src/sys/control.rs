@@ -1,5 +1,6 @@
 //! Control messages that were received, and who owns the descriptors in them.
 
+mod installed;
 mod walk;
 
 use core::fmt;
@@ -94,7 +95,7 @@ impl<'b> Arrived<'b> {
         while let Some((header, _, behind)) = unsafe { split_first(rest) } {
             let payload = at.wrapping_add(HEADER_LEN);
             match (header.level, header.kind) {
-                (LEVEL, SCM_CREDENTIALS) if header.payload_len == UCRED_LEN => {
+                (LEVEL, SCM_CREDENTIALS) if header.payload_len == UCRED_LEN && credentials == 0 => {
                     credentials = payload;
                 }
                 (LEVEL, SCM_RIGHTS) if end == 0 => {

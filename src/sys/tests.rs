@@ -1,5 +1,7 @@
 //! The raw layer against the kernel, and the storage of addresses by itself.
 
+mod control;
+
 use core::ptr;
 use std::format;
 use std::fs;

@@ -1,5 +1,7 @@
 //! The pure code against slower code that is plainly right. Miri runs these.
 
+mod cmsg;
+
 use std::string::String;
 use std::vec;
 use std::vec::Vec;

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use afunix::{Errno, IoSlice, IoSliceMut, UnixStream};
+use afunix::{AncillaryBuf, Errno, IoSlice, IoSliceMut, Pid, RecvOptions, UnixStream};
 
 use crate::common::{Watchdog, name, start_waiting};
 
@@ -166,4 +166,25 @@ fn stream_read_waits_for_the_first_byte_and_no_longer() {
         a.write(b"x").unwrap();
         assert_eq!(waiting.join().unwrap(), Ok(1));
     });
+}
+
+/// See "The end of a stream names root" in `kernel.md`: a receive of nothing is given the same there,
+/// but where there is data it is given the sender's.
+#[test]
+fn stream_receive_of_nothing_at_the_end_attests_nobody() {
+    let (_watchdog, a, b) = pair();
+    b.set_passcred(true).unwrap();
+    let mut control = AncillaryBuf::<64>::new();
+    let mut attested = |data: &mut [u8]| {
+        let pieces = &mut [IoSliceMut::new(data)];
+        let (received, ancillary) = b.recv_with(pieces, &mut control, RecvOptions::new()).unwrap();
+        (received.bytes, ancillary.credentials().map(|credentials| credentials.pid))
+    };
+    a.write(b"x").unwrap();
+    let own = Some(Pid::from_raw(i32::try_from(std::process::id()).unwrap()));
+    assert_eq!(attested(&mut []), (0, own));
+    assert_eq!(attested(&mut [0; 8]), (1, own));
+    drop(a);
+    assert_eq!(attested(&mut []), (0, None));
+    assert_eq!(attested(&mut [0; 8]), (0, None));
 }

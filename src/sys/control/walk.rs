@@ -107,7 +107,13 @@ pub(crate) struct Messages<'a> {
     pub(super) rest: &'a Bytes,
 }
 
-impl Messages<'_> {
+impl<'a> Messages<'a> {
+    /// The messages in any bytes. Nothing in them is owned: the numbers of descriptors are numbers.
+    pub(crate) const fn of(bytes: &'a [u8]) -> Self {
+        // SAFETY: a byte that may be unwritten is as large as one, and asks for less.
+        Self { rest: unsafe { &*(ptr::from_ref(bytes) as *const Bytes) } }
+    }
+
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
