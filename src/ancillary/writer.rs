@@ -4,13 +4,14 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
+use crate::BorrowedFd;
 use crate::cred::Credentials;
 use crate::error::CapacityError;
 use crate::sys::control::LEVEL;
+use crate::sys::fds::write_numbers;
 use crate::wire::cmsg::{
     Header, INT_LEN, SCM_CREDENTIALS, SCM_RIGHTS, message_len, padding_behind,
 };
-use crate::{AsRawFd, BorrowedFd};
 
 /// Control messages to be sent, written into an [`AncillaryBuf`](crate::AncillaryBuf); borrows the
 /// descriptors, so that they stay open until the call is done.
@@ -89,9 +90,7 @@ impl<'buf, 'fd> AncillaryWriter<'buf, 'fd> {
             return Ok(());
         }
         let payload = self.push(SCM_RIGHTS, fds.len().saturating_mul(INT_LEN))?;
-        for (slot, fd) in payload.chunks_exact_mut(INT_LEN).zip(fds) {
-            slot.copy_from_slice(&fd.as_raw_fd().to_ne_bytes().map(MaybeUninit::new));
-        }
+        write_numbers(payload, fds);
         self.fds = self.fds.saturating_add(fds.len());
         Ok(())
     }

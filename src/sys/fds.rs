@@ -1,11 +1,10 @@
 //! Descriptors in a container of fixed capacity.
 
-use core::hint::assert_unchecked;
 use core::mem::{self, ManuallyDrop, MaybeUninit};
 use core::{ptr, slice};
 
 use heapless::Vec;
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 
 use super::control::own_slot;
 use crate::wire::cmsg::{HEADER_LEN, INT_LEN, UCRED_LEN, message_space};
@@ -43,6 +42,19 @@ impl<const N: usize> FdsRoom<N> {
     }
 }
 
+/// Writes the numbers of descriptors, one after the other, as many as there is room for.
+#[inline]
+pub(crate) fn write_numbers(to: &mut [MaybeUninit<u8>], fds: &[BorrowedFd<'_>]) {
+    const { assert!(size_of::<BorrowedFd<'_>>() == INT_LEN) };
+    let len = mem::size_of_val(fds).min(to.len());
+    // SAFETY:
+    // - readable for `len` bytes: no more than `fds` has, and a `BorrowedFd` is its number, by its
+    //   documentation.
+    // - writable for `len` bytes: no more than `to` has.
+    // - apart from each other: `to` is borrowed for this alone.
+    unsafe { ptr::copy_nonoverlapping(fds.as_ptr().cast(), to.as_mut_ptr(), len) };
+}
+
 /// Appends the descriptors in the slots of an `SCM_RIGHTS` message, and says how many found no room,
 /// and were closed.
 ///
@@ -57,10 +69,13 @@ pub(super) unsafe fn extend<const N: usize>(
 ) -> usize {
     let (mut slots, mut surplus) = (slots, 0usize);
     let len = fds.len();
-    // SAFETY: INVARIANT of any `Vec`.
-    unsafe { assert_unchecked(len <= N) };
-    let mut spare = fds.spare_capacity_mut();
-    let room = spare.len();
+    let room = N.saturating_sub(len);
+    // SAFETY: within the capacity.
+    let end = unsafe { fds.as_mut_ptr().add(len) };
+    // `Vec` would give it too, and push, each with a check that keeps a panic at some optimisation
+    // levels.
+    // SAFETY: what is left of the capacity behind `len`, borrowed from `fds` as long as it is used.
+    let mut spare = unsafe { slice::from_raw_parts_mut(end.cast::<MaybeUninit<OwnedFd>>(), room) };
     // By eight, as long as there are so many with room, and none is negative.
     while let Some((eight, rest)) = slots.split_first_chunk::<{ 8 * INT_LEN }>() {
         // SAFETY: written, by the caller's promise; of any bytes there are four numbers.

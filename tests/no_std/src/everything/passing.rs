@@ -15,6 +15,11 @@ pub trait Carries: AsFd {
     const IS_STREAM: bool;
     fn give(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError>;
     fn take<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError>;
+    fn take_into<const N: usize>(
+        &self,
+        buf: &mut [u8],
+        fds: &mut Fds<N>,
+    ) -> Result<Received, RecvError>;
     fn take_exact<const N: usize>(
         &self,
         buf: &mut [u8],
@@ -48,6 +53,14 @@ macro_rules! impl_carries {
                 buf: &mut [u8],
             ) -> Result<(Received, Fds<N>), RecvError> {
                 $($by)+::recv_fds(self, buf)
+            }
+
+            fn take_into<const N: usize>(
+                &self,
+                buf: &mut [u8],
+                fds: &mut Fds<N>,
+            ) -> Result<Received, RecvError> {
+                $($by)+::recv_fds_into(self, buf, fds)
             }
 
             fn take_exact<const N: usize>(
@@ -204,6 +217,18 @@ fn many<S: Carries>(a: &S, b: &S, key: &Key) -> Result<(), Failure> {
     check!(a.give(opaque(b"x"), most).is_ok());
     let (_, fds) = get!(b.take_exact::<253>(opaque(&mut buf)));
     drop(opaque(fds));
+    // In place of what is there, which is closed.
+    let mut fds = opaque(Fds::<253>::new());
+    for _ in 0..2 {
+        check!(a.give(opaque(b"x"), most).is_ok());
+        check!(b.take_into(opaque(&mut buf), &mut fds).is_ok_and(|received| received.bytes == 1));
+        check!(fds.len() == 253 && fds.surplus() == 0);
+    }
+    fds = Fds::default();
+    check!(fds.is_empty());
+    check!(a.give(opaque(b"x"), most).is_ok());
+    let mut few = Fds::<4>::new();
+    check!(b.take_into(opaque(&mut buf), &mut few).is_err());
     check!(a.give(opaque(b"x"), most).is_ok());
     let lost = get!(b.take::<4>(opaque(&mut buf)).err());
     check!(matches!(lost, RecvError::ControlTruncated { bytes: 1, size: 1, closed: 18, .. }));
