@@ -2,7 +2,7 @@
 
 use crate::cred::{Credentials, PidFd};
 use crate::error::Truncation;
-use crate::sys::control::{Arrived, Control, LEVEL, Messages, SCM_INQ};
+use crate::sys::control::{Arrived, Control, LEVEL, Messages, SCM_INQ, TakeRights};
 use crate::wire::cmsg::{
     HEADER_LEN, Header, INT_LEN, SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, SCM_SECURITY, decode_int,
     message_len,
@@ -82,8 +82,8 @@ impl<'buf> Ancillary<'buf> {
     /// # Ok::<(), afunix::Errno>(())
     /// ```
     #[inline]
-    pub const fn take_fds(&mut self) -> TakeFds<'_, 'buf> {
-        TakeFds { control: &mut self.control }
+    pub const fn take_fds(&mut self) -> TakeFds<'_> {
+        TakeFds { rights: self.control.take_rights() }
     }
 
     /// Takes the pidfd of the sender, which comes if `SO_PASSPIDFD` was on: at the sender or the
@@ -271,16 +271,16 @@ pub struct ControlMessage<'a> {
 
 /// Takes the descriptors out of an [`Ancillary`], in order; those that it is not asked for stay there.
 #[derive(Debug)]
-pub struct TakeFds<'a, 'buf> {
-    control: &'a mut Control<'buf>,
+pub struct TakeFds<'a> {
+    rights: TakeRights<'a>,
 }
 
-impl Iterator for TakeFds<'_, '_> {
+impl Iterator for TakeFds<'_> {
     type Item = OwnedFd;
 
     #[inline]
     fn next(&mut self) -> Option<OwnedFd> {
-        self.control.take_right()
+        self.rights.next()
     }
 }
 

@@ -174,24 +174,11 @@ impl Control<'_> {
         Rights { slots: &[], rest: self.iter() }
     }
 
-    /// Takes the next descriptor of `SCM_RIGHTS`.
+    /// Takes the descriptors of `SCM_RIGHTS`, each as the iterator is asked for it.
     #[inline]
-    pub(crate) fn take_right(&mut self) -> Option<OwnedFd> {
-        loop {
-            while self.next < self.end {
-                let slot = self.messages.get_mut(self.next..)?.first_chunk_mut()?;
-                self.next = self.next.wrapping_add(INT_LEN);
-                // SAFETY: INVARIANT slots.
-                if let Ok(fd) = unsafe { take_slot(slot) } {
-                    return Some(fd);
-                }
-            }
-            if !self.others {
-                return None;
-            }
-            // SAFETY: INVARIANT written.
-            (self.next, self.end) = unsafe { find_rights(self.messages, self.end) }?;
-        }
+    pub(crate) const fn take_rights(&mut self) -> TakeRights<'_> {
+        let Self { messages, next, end, others, .. } = self;
+        TakeRights { messages, next, end, others: *others }
     }
 
     /// Takes the pidfd; or the errno that stands in its place where the kernel could make none.
@@ -226,5 +213,42 @@ impl Drop for Control<'_> {
             // SAFETY: they are this value's, which ends.
             unsafe { close_all(self.messages) };
         }
+    }
+}
+
+/// Takes descriptors of `SCM_RIGHTS` out of a [`Control`], which is borrowed, with its invariants.
+pub(crate) struct TakeRights<'a> {
+    messages: &'a mut Bytes,
+    next: &'a mut usize,
+    end: &'a mut usize,
+    others: bool,
+}
+
+impl Iterator for TakeRights<'_> {
+    type Item = OwnedFd;
+
+    #[inline]
+    fn next(&mut self) -> Option<OwnedFd> {
+        loop {
+            while *self.next < *self.end {
+                let slot = self.messages.get_mut(*self.next..)?.first_chunk_mut()?;
+                *self.next = self.next.wrapping_add(INT_LEN);
+                // SAFETY: INVARIANT slots.
+                if let Ok(fd) = unsafe { take_slot(slot) } {
+                    return Some(fd);
+                }
+            }
+            if !self.others {
+                return None;
+            }
+            // SAFETY: INVARIANT written.
+            (*self.next, *self.end) = unsafe { find_rights(self.messages, *self.end) }?;
+        }
+    }
+}
+
+impl fmt::Debug for TakeRights<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TakeRights").finish_non_exhaustive()
     }
 }

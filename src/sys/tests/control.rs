@@ -71,7 +71,7 @@ fn slots(kind: i32, numbers: &[i32]) -> Vec<u8> {
 
 /// All that is left of `SCM_RIGHTS`.
 fn take_all(control: &mut Control<'_>) -> Vec<OwnedFd> {
-    std::iter::from_fn(|| control.take_right()).collect()
+    control.take_rights().collect()
 }
 
 /// Room for messages, none of it written.
@@ -173,7 +173,7 @@ fn each_descriptor_is_taken_once_and_the_rest_is_closed() {
         let mut control = Arrived::installed(&mut buf, &sent, |_| Some(pipe.copy())).sort();
         let all: Vec<i32> = control.rights().map(|fd| fd.as_raw_fd()).collect();
         assert_eq!(all.len(), ALL);
-        let first: Vec<OwnedFd> = std::iter::from_fn(|| control.take_right()).take(taken).collect();
+        let first: Vec<OwnedFd> = control.take_rights().take(taken).collect();
         assert!(first.iter().map(AsRawFd::as_raw_fd).eq(all[..taken].iter().copied()));
         assert!(control.rights().map(|fd| fd.as_raw_fd()).eq(all[taken..].iter().copied()));
         if taken % 2 == 0 {

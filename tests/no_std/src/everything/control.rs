@@ -90,7 +90,7 @@ fn taking<S: Carries>(a: &S, b: &S, key: &Key) -> Result<(), Failure> {
     check!(ancillary.take_pidfd().is_ok_and(|pidfd| pidfd.is_none()));
     check!(lent(&ancillary) == 5);
 
-    let mut taken: TakeFds<'_, '_> = ancillary.take_fds();
+    let mut taken: TakeFds<'_> = ancillary.take_fds();
     key.fits(get!(taken.next()))?;
     key.fits(get!(taken.next()))?;
     shows(&taken)?;
