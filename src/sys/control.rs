@@ -29,8 +29,8 @@ pub(crate) const SCM_INQ: i32 = net::SCM_INQ.cast_signed();
 /// What the kernel wrote, as it is: the owner of its descriptors until it is known what there is. They
 /// are closed on drop.
 ///
-/// INVARIANT written: a header that is reached from the start by [`Header::decode`] and
-/// [`Header::space`] has been written, and so has its payload. Padding need not have been.
+/// INVARIANT written: a header that is reached from the start by `Header::decode` and
+/// `Header::space` has been written, and so has its payload. Padding need not have been.
 ///
 /// INVARIANT owned: each slot of an `SCM_RIGHTS` or `SCM_PIDFD` message holds a descriptor that
 /// belongs to this value alone, or a negative number.
@@ -134,7 +134,7 @@ impl Drop for Arrived<'_> {
 /// Control messages, sorted, and the descriptors in them that nobody has taken yet: those are closed
 /// on drop.
 ///
-/// INVARIANT written, INVARIANT owned: as of [`Arrived`].
+/// INVARIANT written, INVARIANT owned: as of `Arrived`.
 pub(crate) struct Control<'b> {
     messages: &'b mut Bytes,
     /// Where the credentials are, if they are whole; else 0. INVARIANT credentials: there is such a
@@ -216,7 +216,7 @@ impl Drop for Control<'_> {
     }
 }
 
-/// Takes descriptors of `SCM_RIGHTS` out of a [`Control`], which is borrowed, with its invariants.
+/// Takes descriptors of `SCM_RIGHTS` out of a `Control`, which is borrowed, with its invariants.
 pub(crate) struct TakeRights<'a> {
     messages: &'a mut Bytes,
     next: &'a mut usize,
