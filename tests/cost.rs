@@ -152,7 +152,7 @@ fn what_passes_descriptors_is_small() {
     assert!(size_of::<Fds<8>>() <= 8 * size_of::<OwnedFd>() + numbers);
     assert!(size_of::<Fds<253>>() <= 254 * size_of::<OwnedFd>() + numbers);
     assert_eq!(size_of::<PidFd>(), size_of::<OwnedFd>());
-    assert!(size_of::<Ancillary<'_>>() <= 8 * size_of::<usize>());
+    assert!(size_of::<Ancillary<'_>>() <= size_of::<[usize; 8]>());
     assert!(size_of::<AncillaryWriter<'_, '_>>() <= 4 * size_of::<usize>());
     assert!(size_of::<TakeFds<'_>>() <= 6 * size_of::<usize>());
 }

@@ -1,84 +1,12 @@
-//! The methods of the three types that carry data behind a trait, and all that one receive gives.
+//! All that one receive gives, and how the tests here send and receive.
 
 use afunix::{
-    Ancillary, AncillaryBuf, AncillaryWriter, AsFd, BorrowedFd, Credentials, Errno, Fds, Gid,
-    IoSlice, IoSliceMut, OwnedFd, Pid, PidFd, Received, RecvError, RecvOptions, SendError,
-    SendOptions, Sent, Truncation, Uid, UnixDatagram, UnixSeqpacket, UnixStream,
+    AncillaryBuf, AsFd, BorrowedFd, Credentials, Errno, Gid, IoSlice, IoSliceMut, OwnedFd, Pid,
+    PidFd, Received, RecvError, RecvOptions, SendError, SendOptions, Sent, Truncation, Uid,
 };
 
-use crate::common::kinds::Data;
-
-/// What comes with a receive of [`got`].
-type Answer<'b> = Result<(Received, Ancillary<'b>), RecvError>;
-
-pub trait Passes: Data {
-    fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError>;
-    fn recv_fds<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError>;
-    fn recv_fds_exact<const N: usize>(
-        &self,
-        buf: &mut [u8],
-    ) -> Result<(Received, [OwnedFd; N]), RecvError>;
-    fn send_with(
-        &self,
-        data: &[IoSlice<'_>],
-        ancillary: &AncillaryWriter<'_, '_>,
-        options: SendOptions<'_>,
-    ) -> Result<Sent, SendError>;
-    fn recv_with<'b, const N: usize>(
-        &self,
-        data: &mut [IoSliceMut<'_>],
-        control: &'b mut AncillaryBuf<N>,
-        options: RecvOptions<'_>,
-    ) -> Answer<'b>;
-    fn set_passcred(&self, on: bool) -> Result<(), Errno>;
-    fn set_passpidfd(&self, on: bool) -> Result<(), Errno>;
-}
-
-macro_rules! impl_passes {
-    ($($Type:ident)+) => {
-        $(impl Passes for $Type {
-            fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError> {
-                self.send_fds(data, fds)
-            }
-            fn recv_fds<const N: usize>(
-                &self,
-                buf: &mut [u8],
-            ) -> Result<(Received, Fds<N>), RecvError> {
-                self.recv_fds(buf)
-            }
-            fn recv_fds_exact<const N: usize>(
-                &self,
-                buf: &mut [u8],
-            ) -> Result<(Received, [OwnedFd; N]), RecvError> {
-                self.recv_fds_exact(buf)
-            }
-            fn send_with(
-                &self,
-                data: &[IoSlice<'_>],
-                ancillary: &AncillaryWriter<'_, '_>,
-                options: SendOptions<'_>,
-            ) -> Result<Sent, SendError> {
-                self.send_with(data, ancillary, options)
-            }
-            fn recv_with<'b, const N: usize>(
-                &self,
-                data: &mut [IoSliceMut<'_>],
-                control: &'b mut AncillaryBuf<N>,
-                options: RecvOptions<'_>,
-            ) -> Answer<'b> {
-                self.recv_with(data, control, options)
-            }
-            fn set_passcred(&self, on: bool) -> Result<(), Errno> {
-                self.set_passcred(on)
-            }
-            fn set_passpidfd(&self, on: bool) -> Result<(), Errno> {
-                self.set_passpidfd(on)
-            }
-        })+
-    };
-}
-
-impl_passes!(UnixStream UnixDatagram UnixSeqpacket);
+use crate::common::passes::Answer;
+pub use crate::common::passes::Passes;
 
 /// All that one receive gave.
 #[derive(Debug)]

@@ -3,8 +3,10 @@
 // Each test binary uses a part of it.
 #![allow(dead_code, unused_macros)]
 
+pub mod interrupt;
 #[macro_use]
 pub mod kinds;
+pub mod passes;
 pub mod raw;
 
 use std::io::{ErrorKind, Read};

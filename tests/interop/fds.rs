@@ -6,87 +6,13 @@ use std::os::fd::FromRawFd as _;
 use std::os::unix::fs::MetadataExt;
 
 use afunix::{
-    Ancillary, AncillaryBuf, AncillaryWriter, AsFd, BorrowedFd, Credentials, Errno, Fds, Gid,
-    IntoRawFd, IoSlice, IoSliceMut, OwnedFd, Pid, Received, RecvError, RecvOptions, SendError,
-    SendOptions, Sent, Space, Uid, UnixDatagram, UnixSeqpacket, UnixStream,
+    AncillaryBuf, BorrowedFd, Credentials, Gid, IntoRawFd, IoSlice, IoSliceMut, OwnedFd, Pid,
+    RecvOptions, SendOptions, Space, Uid,
 };
 
+use crate::common::passes::Passes;
 use crate::common::{TempDir, Watchdog};
 use crate::peer::{Peer, Process};
-
-/// The methods of the three types.
-pub trait Passes: AsFd + Into<OwnedFd> + Sized {
-    fn pair() -> Result<(Self, Self), Errno>;
-    fn set_passcred(&self, on: bool) -> Result<(), Errno>;
-    fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError>;
-    fn recv_fds<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError>;
-    fn recv_fds_exact<const N: usize>(
-        &self,
-        buf: &mut [u8],
-    ) -> Result<(Received, [OwnedFd; N]), RecvError>;
-    fn send_with(
-        &self,
-        data: &[IoSlice<'_>],
-        ancillary: &AncillaryWriter<'_, '_>,
-    ) -> Result<Sent, SendError>;
-    fn recv_with<'b, const N: usize>(
-        &self,
-        data: &mut [IoSliceMut<'_>],
-        control: &'b mut AncillaryBuf<N>,
-    ) -> Result<(Received, Ancillary<'b>), RecvError>;
-}
-
-macro_rules! impl_passes {
-    ($Type:ident) => {
-        impl Passes for $Type {
-            fn pair() -> Result<(Self, Self), Errno> {
-                $Type::pair()
-            }
-
-            fn set_passcred(&self, on: bool) -> Result<(), Errno> {
-                $Type::set_passcred(self, on)
-            }
-
-            fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError> {
-                $Type::send_fds(self, data, fds)
-            }
-
-            fn recv_fds<const N: usize>(
-                &self,
-                buf: &mut [u8],
-            ) -> Result<(Received, Fds<N>), RecvError> {
-                $Type::recv_fds(self, buf)
-            }
-
-            fn recv_fds_exact<const N: usize>(
-                &self,
-                buf: &mut [u8],
-            ) -> Result<(Received, [OwnedFd; N]), RecvError> {
-                $Type::recv_fds_exact(self, buf)
-            }
-
-            fn send_with(
-                &self,
-                data: &[IoSlice<'_>],
-                ancillary: &AncillaryWriter<'_, '_>,
-            ) -> Result<Sent, SendError> {
-                $Type::send_with(self, data, ancillary, SendOptions::new())
-            }
-
-            fn recv_with<'b, const N: usize>(
-                &self,
-                data: &mut [IoSliceMut<'_>],
-                control: &'b mut AncillaryBuf<N>,
-            ) -> Result<(Received, Ancillary<'b>), RecvError> {
-                $Type::recv_with(self, data, control, RecvOptions::new())
-            }
-        }
-    };
-}
-
-impl_passes!(UnixStream);
-impl_passes!(UnixDatagram);
-impl_passes!(UnixSeqpacket);
 
 /// Room for all that can come.
 const SPACE: usize = Space::new().credentials().rights::<253>().bytes();
@@ -219,8 +145,9 @@ pub fn theirs_gives<S: Passes>(peer: Peer) {
         let (ours, theirs) = start::<S>(peer, "give", N);
         let wanted = inodes(&theirs, N);
         let mut control = AncillaryBuf::<SPACE>::new();
-        let (_, mut ancillary) =
-            ours.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control).unwrap();
+        let (_, mut ancillary) = ours
+            .recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())
+            .unwrap();
         assert!(ancillary.credentials().is_none());
         are(ancillary.take_fds(), &wanted);
         theirs.ends();
@@ -242,7 +169,10 @@ pub fn ours_splits<S: Passes>(peer: Peer) {
         let (first, rest) = fds.split_at(1);
         writer.push_fds(first).unwrap();
         writer.push_fds(rest).unwrap();
-        assert_eq!(ours.send_with(&[IoSlice::new(b"given")], &writer).unwrap().bytes, 5);
+        assert_eq!(
+            ours.send_with(&[IoSlice::new(b"given")], &writer, SendOptions::new()).unwrap().bytes,
+            5
+        );
         theirs.says("data given");
         theirs.says("types 2 1");
         theirs.says(&told(mine()));
@@ -276,7 +206,7 @@ pub fn theirs_splits<S: Passes>(peer: Peer) {
     let wanted = inodes(&theirs, 2);
     let mut control = AncillaryBuf::<{ Space::new().rights::<2>().bytes() }>::new();
     let (_, mut ancillary) =
-        ours.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control).unwrap();
+        ours.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new()).unwrap();
     are(ancillary.take_fds(), &wanted);
     theirs.ends();
 }
@@ -301,7 +231,10 @@ pub fn ours_is_known<S: Passes>(peer: Peer) {
         }
         let fds = lent(&files);
         writer.push_fds(&fds).unwrap();
-        assert_eq!(ours.send_with(&[IoSlice::new(b"given")], &writer).unwrap().bytes, 5);
+        assert_eq!(
+            ours.send_with(&[IoSlice::new(b"given")], &writer, SendOptions::new()).unwrap().bytes,
+            5
+        );
         theirs.says("data given");
         theirs.says("types 2 1");
         theirs.says(&told(mine()));
@@ -321,8 +254,9 @@ pub fn theirs_is_known<S: Passes>(peer: Peer) {
         let wanted = inodes(&theirs, 2);
         let mut control = AncillaryBuf::<SPACE>::new();
         let mut buf = [0; 16];
-        let (received, mut ancillary) =
-            ours.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control).unwrap();
+        let (received, mut ancillary) = ours
+            .recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())
+            .unwrap();
         assert_eq!(&buf[..received.bytes], b"given");
         assert_eq!(ancillary.credentials(), Some(credentials(theirs.id())), "{role}");
         are(ancillary.take_fds(), &wanted);

@@ -1,16 +1,13 @@
 //! Calls that are interrupted, or would have to wait: nothing was sent and nothing taken, and the
 //! descriptor arrives once when the call is made again.
 
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::thread;
-use std::time::Duration;
-
 use afunix::{
     AncillaryBuf, BorrowedFd, Errno, IoSlice, RecvError, RecvOptions, SendError, SendOptions, Sent,
     Space,
 };
 
 use crate::check::Parcel;
+use crate::common::interrupt::interrupt;
 use crate::common::{name, open_fds};
 use crate::ways::Passing;
 
@@ -23,39 +20,6 @@ leak_tests!(
 );
 
 type Control = AncillaryBuf<{ Space::new().credentials().rights::<2>().pidfd().bytes() }>;
-
-extern "C" fn nothing(_: libc::c_int) {}
-
-/// Makes a call that waits, in a thread that is sent signals until the call returns: one signal
-/// could come before the call waits.
-fn interrupt<R: Send>(call: impl FnOnce() -> R + Send) -> R {
-    // SAFETY: zeros are a value of it; the handler does nothing, and SA_RESTART is not set.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
-        assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
-    }
-    let tid = AtomicI32::new(0);
-    thread::scope(|scope| {
-        let caller = scope.spawn(|| {
-            // SAFETY: it cannot fail.
-            tid.store(unsafe { libc::gettid() }, Ordering::Release);
-            call()
-        });
-        while !caller.is_finished() {
-            // Long enough to be in the call by now; if not, there is another round.
-            thread::sleep(Duration::from_millis(5));
-            let tid = tid.load(Ordering::Acquire);
-            if tid != 0 {
-                // SAFETY: numbers alone. A thread that is gone is an error that does not matter.
-                unsafe {
-                    libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGUSR1);
-                }
-            }
-        }
-        caller.join().unwrap()
-    })
-}
 
 /// A receive, and how many descriptors it gave; which are closed.
 type Receive<P> = fn(&P, &mut [u8]) -> Result<usize, RecvError>;

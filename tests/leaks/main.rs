@@ -18,6 +18,7 @@ mod dropped;
 mod ends;
 mod exhausted;
 mod hostile;
+mod in_place;
 mod interrupted;
 mod lengths;
 mod planted;

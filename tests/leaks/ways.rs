@@ -1,14 +1,15 @@
 //! The two ways to each call, the method of a type and the free function, behind one trait.
 
 use afunix::{
-    Ancillary, AncillaryBuf, AncillaryWriter, AsFd, AsRawFd, BorrowedFd, Errno, Fds, IoSlice,
-    IoSliceMut, OwnedFd, RawFd, Received, RecvError, RecvOptions, SendError, SendOptions, Sent,
+    AncillaryBuf, AncillaryWriter, AsFd, AsRawFd, BorrowedFd, Errno, Fds, IoSlice, IoSliceMut,
+    OwnedFd, RawFd, Received, RecvError, RecvOptions, SendError, SendOptions, Sent,
 };
 
-use crate::common::kinds::Data;
+use crate::common::kinds::{Data, Socket};
+use crate::common::passes::Passes;
 use crate::common::skip;
 
-pub type Got<'b> = Result<(Received, Ancillary<'b>), RecvError>;
+pub use crate::common::passes::Answer as Got;
 
 /// A connected socket, and the calls that pass descriptors.
 pub trait Passing: AsFd + AsRawFd + Send + Sized + Sync {
@@ -24,6 +25,11 @@ pub trait Passing: AsFd + AsRawFd + Send + Sized + Sync {
     fn get(&self, buf: &mut [u8]) -> Result<usize, Errno>;
     fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError>;
     fn recv_fds<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError>;
+    fn recv_fds_into<const N: usize>(
+        &self,
+        buf: &mut [u8],
+        fds: &mut Fds<N>,
+    ) -> Result<Received, RecvError>;
     fn recv_fds_exact<const N: usize>(
         &self,
         buf: &mut [u8],
@@ -67,68 +73,64 @@ pub trait Passing: AsFd + AsRawFd + Send + Sized + Sync {
     }
 }
 
-macro_rules! impl_passing {
-    ($Type:ident, $is_stream:expr, $connects:expr) => {
-        impl Passing for afunix::$Type {
-            const IS_STREAM: bool = $is_stream;
-            const CONNECTS: bool = $connects;
+impl<T: Passes> Passing for T {
+    const IS_STREAM: bool = T::TYPE == libc::SOCK_STREAM;
+    const CONNECTS: bool = T::TYPE != libc::SOCK_DGRAM;
 
-            fn pair() -> (Self, Self) {
-                Self::pair().unwrap()
-            }
-            fn set_nonblocking(&self, on: bool) {
-                self.set_nonblocking(on).unwrap();
-            }
-            fn set_passcred(&self) -> Result<(), Errno> {
-                self.set_passcred(true)
-            }
-            fn set_passpidfd(&self) -> Result<(), Errno> {
-                self.set_passpidfd(true)
-            }
-            fn put(&self, data: &[u8]) -> Result<usize, Errno> {
-                Data::put(self, data)
-            }
-            fn get(&self, buf: &mut [u8]) -> Result<usize, Errno> {
-                Data::get(self, buf)
-            }
-            fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError> {
-                self.send_fds(data, fds)
-            }
-            fn recv_fds<const N: usize>(
-                &self,
-                buf: &mut [u8],
-            ) -> Result<(Received, Fds<N>), RecvError> {
-                self.recv_fds(buf)
-            }
-            fn recv_fds_exact<const N: usize>(
-                &self,
-                buf: &mut [u8],
-            ) -> Result<(Received, [OwnedFd; N]), RecvError> {
-                self.recv_fds_exact(buf)
-            }
-            fn send_with(
-                &self,
-                data: &[IoSlice<'_>],
-                ancillary: &AncillaryWriter<'_, '_>,
-                options: SendOptions<'_>,
-            ) -> Result<Sent, SendError> {
-                self.send_with(data, ancillary, options)
-            }
-            fn recv_with<'b, const N: usize>(
-                &self,
-                data: &mut [IoSliceMut<'_>],
-                control: &'b mut AncillaryBuf<N>,
-                options: RecvOptions<'_>,
-            ) -> Got<'b> {
-                self.recv_with(data, control, options)
-            }
-        }
-    };
+    fn pair() -> (Self, Self) {
+        T::pair().unwrap()
+    }
+    fn set_nonblocking(&self, on: bool) {
+        Socket::set_nonblocking(self, on).unwrap();
+    }
+    fn set_passcred(&self) -> Result<(), Errno> {
+        Passes::set_passcred(self, true)
+    }
+    fn set_passpidfd(&self) -> Result<(), Errno> {
+        Passes::set_passpidfd(self, true)
+    }
+    fn put(&self, data: &[u8]) -> Result<usize, Errno> {
+        Data::put(self, data)
+    }
+    fn get(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+        Data::get(self, buf)
+    }
+    fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError> {
+        Passes::send_fds(self, data, fds)
+    }
+    fn recv_fds<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError> {
+        Passes::recv_fds(self, buf)
+    }
+    fn recv_fds_into<const N: usize>(
+        &self,
+        buf: &mut [u8],
+        fds: &mut Fds<N>,
+    ) -> Result<Received, RecvError> {
+        Passes::recv_fds_into(self, buf, fds)
+    }
+    fn recv_fds_exact<const N: usize>(
+        &self,
+        buf: &mut [u8],
+    ) -> Result<(Received, [OwnedFd; N]), RecvError> {
+        Passes::recv_fds_exact(self, buf)
+    }
+    fn send_with(
+        &self,
+        data: &[IoSlice<'_>],
+        ancillary: &AncillaryWriter<'_, '_>,
+        options: SendOptions<'_>,
+    ) -> Result<Sent, SendError> {
+        Passes::send_with(self, data, ancillary, options)
+    }
+    fn recv_with<'b, const N: usize>(
+        &self,
+        data: &mut [IoSliceMut<'_>],
+        control: &'b mut AncillaryBuf<N>,
+        options: RecvOptions<'_>,
+    ) -> Got<'b> {
+        Passes::recv_with(self, data, control, options)
+    }
 }
-
-impl_passing!(UnixStream, true, true);
-impl_passing!(UnixDatagram, false, false);
-impl_passing!(UnixSeqpacket, false, true);
 
 /// A socket that is known only by its descriptor.
 pub struct Free<T>(T);
@@ -173,6 +175,13 @@ impl<T: Passing> Passing for Free<T> {
     }
     fn recv_fds<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError> {
         afunix::recv_fds(self, buf)
+    }
+    fn recv_fds_into<const N: usize>(
+        &self,
+        buf: &mut [u8],
+        fds: &mut Fds<N>,
+    ) -> Result<Received, RecvError> {
+        afunix::recv_fds_into(self, buf, fds)
     }
     fn recv_fds_exact<const N: usize>(
         &self,
