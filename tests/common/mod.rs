@@ -9,7 +9,7 @@ pub mod kinds;
 pub mod passes;
 pub mod raw;
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -196,7 +196,11 @@ pub fn in_child_with(
     const MARK: &str = "AFUNIX_TEST_CHILD";
     if std::env::var_os(MARK).is_some_and(|mark| mark == test) {
         body();
-        std::process::exit(0);
+        std::io::stdout().flush().expect("standard output");
+        // Not `exit`: it takes the main thread's signal stack away, on which that may still be where
+        // libc changes the ids of each thread by a signal.
+        // SAFETY: it takes a number, and does not come back.
+        unsafe { libc::_exit(0) };
     }
     let mut command = Command::new(std::env::current_exe().expect("this very program"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, test);
