@@ -29,8 +29,8 @@ pub(crate) const SCM_INQ: i32 = net::SCM_INQ.cast_signed();
 /// What the kernel wrote, as it is: the owner of its descriptors until it is known what there is. They
 /// are closed on drop.
 ///
-/// INVARIANT written: a header that is reached from the start by [`Header::decode`] and
-/// [`Header::space`] has been written, and so has its payload. Padding need not have been.
+/// INVARIANT written: a header that is reached from the start by `Header::decode` and
+/// `Header::space` has been written, and so has its payload. Padding need not have been.
 ///
 /// INVARIANT owned: each slot of an `SCM_RIGHTS` or `SCM_PIDFD` message holds a descriptor that
 /// belongs to this value alone, or a negative number.

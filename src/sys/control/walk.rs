@@ -100,10 +100,10 @@ unsafe fn close_slots(slots: &Bytes) -> usize {
     closed
 }
 
-/// The messages of a [`Control`], to be read.
+/// The messages of a `Control`, to be read.
 #[derive(Clone)]
 pub(crate) struct Messages<'a> {
-    /// INVARIANT written of [`Arrived`].
+    /// INVARIANT written of `Arrived`.
     pub(super) rest: &'a Bytes,
 }
 
@@ -142,7 +142,7 @@ impl fmt::Debug for Messages<'_> {
 /// Lends the descriptors of `SCM_RIGHTS` that nobody has taken yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Rights<'a> {
-    /// INVARIANT rights: of a message that is `SCM_RIGHTS`, of a [`Control`] that is borrowed.
+    /// INVARIANT rights: of a message that is `SCM_RIGHTS`, of a `Control` that is borrowed.
     pub(super) slots: &'a [u8],
     pub(super) rest: Messages<'a>,
 }
@@ -176,7 +176,7 @@ impl<'a> Iterator for Rights<'a> {
 ///
 /// # Safety
 ///
-/// They must be the messages of an [`Arrived`] or a [`Control`], from any header on.
+/// They must be the messages of an `Arrived` or a `Control`, from any header on.
 #[inline]
 pub(super) unsafe fn split_first(messages: &Bytes) -> Option<(Header, &Bytes, Option<&Bytes>)> {
     let (header, payload) = messages.split_first_chunk()?;
