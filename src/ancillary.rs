@@ -45,6 +45,9 @@ pub use writer::AncillaryWriter;
 /// # drop(fd);
 /// # Ok::<(), afunix::Errno>(())
 /// ```
+///
+/// See [cmsg(3)](https://man7.org/linux/man-pages/man3/cmsg.3.html).
+#[doc(alias = "msg_control")]
 #[repr(C, align(8))]
 pub struct AncillaryBuf<const N: usize> {
     bytes: [MaybeUninit<u8>; N],

@@ -33,8 +33,8 @@ fn is_stream(fd: BorrowedFd<'_>, known: Known) -> Result<bool, Errno> {
 ///
 /// On datagram and seqpacket sockets the message goes whole or not at all, and may have no data. On a
 /// stream the descriptors go with the first byte, of which there must be one, and come to the
-/// receiver with it; see [`Sent`] for what is to be done if not all bytes went. Of no descriptors it is a
-/// plain send. `SIGPIPE` is not raised.
+/// receiver with it; see [`Sent`] for what is to be done if not all bytes went. Of no descriptors it
+/// is a plain send. `SIGPIPE` is not raised.
 ///
 /// `fd` is any `AF_UNIX` socket that carries data; the socket types have this as a method. Where there
 /// are descriptors and no data, the socket is asked for its type first (`SO_TYPE`).
@@ -45,7 +45,7 @@ fn is_stream(fd: BorrowedFd<'_>, known: Known) -> Result<bool, Errno> {
 /// - [`SendError::Kernel`], with what a send without descriptors gives, and:
 ///   - `ETOOMANYREFS`: too many descriptors of this user are in flight.
 ///   - `EPERM`: the receiver takes no descriptors (`SO_PASSRIGHTS` off, Linux 6.16).
-///   - `EINVAL`: one is an io_uring.
+///   - `EINVAL`: one is an io_uring (since Linux 6.7).
 ///
 /// Nothing was sent then.
 ///
@@ -84,6 +84,9 @@ pub fn send_fds(fd: impl AsFd, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Se
 /// the same receive: the bytes before them may be of an earlier write, and the last byte received is of
 /// theirs. 0 bytes are the end of a connection; or an empty message; or nothing at all of a stream, if
 /// `buf` is empty: then descriptors that are next are taken all the same.
+///
+/// **To close a file can take as long as its sender likes**, a socket with `SO_LINGER` for instance,
+/// and even where this one is non-blocking: see [`Ancillary::take_fds`].
 ///
 /// # Errors
 ///
@@ -141,6 +144,8 @@ pub fn recv_fds<const N: usize>(
 /// }
 /// # Ok::<(), afunix::Errno>(())
 /// ```
+///
+/// See [recvmsg(2)](https://man7.org/linux/man-pages/man2/recvmsg.2.html).
 #[doc(alias = "SCM_RIGHTS")]
 #[inline]
 pub fn recv_fds_into<const N: usize>(
@@ -156,6 +161,8 @@ pub fn recv_fds_into<const N: usize>(
 
 /// Receives data and exactly `N` descriptors: [`recv_fds`] where any other number is an error.
 ///
+/// Who must also know the sender, or not wait this once, uses [`recv_with`] and counts.
+///
 /// # Errors
 ///
 /// As [`recv_fds`]; and [`RecvError::WrongCount`] if fewer came, or more, all of which are closed. The
@@ -164,6 +171,9 @@ pub fn recv_fds_into<const N: usize>(
 /// # Examples
 ///
 /// See [`send_fds`].
+///
+/// See [recvmsg(2)](https://man7.org/linux/man-pages/man2/recvmsg.2.html).
+#[doc(alias = "SCM_RIGHTS")]
 #[inline]
 pub fn recv_fds_exact<const N: usize>(
     fd: impl AsFd,
@@ -209,14 +219,15 @@ pub fn send_with(
 /// come with control messages, the socket is asked for its type then (`SO_TYPE`): at the end of a stream
 /// the kernel attaches credentials that are nobody's and look like root's, and those are not shown.
 ///
-/// The end of a **seqpacket** connection looks like an empty message. With `SO_PASSCRED` on it does not: a
-/// message has credentials, and the end has none.
+/// The end of a **seqpacket** connection looks like an empty message. With `SO_PASSCRED` on it does not:
+/// a message has credentials, and the end has none.
 ///
 /// # Errors
 ///
-/// As [`recv_fds`], where the room for descriptors is what `control` has (and there is always too
-/// little for what `SO_PASSCRED` and its likes attach to each message, if it has none). `EMSGSIZE`:
-/// more than 1024 pieces, of which the method of a stream takes the first 1024.
+/// As [`recv_fds`], where the room for descriptors is what `control` has. Where that has no room for
+/// what `SO_PASSCRED` and its likes attach to each message, each receive is
+/// [`ControlTruncated`](RecvError::ControlTruncated). `EMSGSIZE`: more than 1024 pieces, of which the
+/// method of a stream takes the first 1024.
 ///
 /// # Examples
 ///
@@ -253,8 +264,9 @@ pub fn passcred(fd: impl AsFd) -> Result<bool, Errno> {
 /// ([`Ancillary::credentials`]): its process, its real user and its real group.
 ///
 /// What was sent before either side had this on comes with an unknown pid and 65534 for both ids. So set
-/// it before anybody can send: on a listener, from which accepted sockets inherit it as it was when
-/// their client connected; or on a socket that is not bound yet.
+/// it before anybody can send: on a socket that is not bound yet (`unbound`, this, `bind_to`, and where
+/// it shall listen `listen`), or on one end of a pair before the other is given away. What a listener
+/// accepts inherits it, as it was when the client connected (before Linux 6.16: when it was accepted).
 ///
 /// While it is on, a **stream** never gives bytes of different senders in one receive; a receive without
 /// room for credentials in its control buffer is
@@ -263,7 +275,8 @@ pub fn passcred(fd: impl AsFd) -> Result<bool, Errno> {
 ///
 /// # Errors
 ///
-/// `ENOTSOCK`, `EBADF`: `fd` is no socket. `EOPNOTSUPP`: it is none of `AF_UNIX`.
+/// `ENOTSOCK`, `EBADF`: `fd` is no socket. `EOPNOTSUPP`: it is of a family that has no such option;
+/// before Linux 6.16 that was no error, and without effect.
 ///
 /// # Examples
 ///
@@ -276,7 +289,7 @@ pub fn passcred(fd: impl AsFd) -> Result<bool, Errno> {
 /// # Ok::<(), afunix::Errno>(())
 /// ```
 ///
-/// See [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), `SO_PASSCRED`.
+/// See [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), `SO_PASSCRED`; Linux 2.2.
 #[doc(alias = "SO_PASSCRED")]
 #[inline]
 pub fn set_passcred(fd: impl AsFd, on: bool) -> Result<(), Errno> {

@@ -7,7 +7,8 @@ use crate::sys::fd::borrow;
 use crate::sys::fds::Front;
 use crate::{BorrowedFd, OwnedFd};
 
-/// At most `N` descriptors that were received, in the order they were sent in.
+/// At most `N` descriptors that were received, in the order they were sent in: see
+/// [`recv_fds`](crate::recv_fds).
 ///
 /// It closes on drop what was not taken. What came beyond `N` has been closed already, and is counted:
 /// [`surplus`](Self::surplus).
@@ -28,6 +29,7 @@ use crate::{BorrowedFd, OwnedFd};
 /// # let _ = (first, second);
 /// # Ok::<(), afunix::Errno>(())
 /// ```
+#[doc(alias = "SCM_RIGHTS")]
 #[derive(Debug)]
 #[must_use = "what is not taken is closed"]
 pub struct Fds<const N: usize> {

@@ -63,8 +63,10 @@ impl<'buf> Ancillary<'buf> {
     /// Takes descriptors out, in the order they were sent in; those that the iterator is not asked
     /// for stay here.
     ///
-    /// All that the peer sent and the buffer had room for are here, more than were expected too: this
-    /// is the way not to close them, which a file of a hostile file system can make slow.
+    /// All that the peer sent and the buffer had room for are here, more than were expected too. So
+    /// this is the way to have them closed by another thread. A hostile sender can make a close slow:
+    /// by a file of its own file system, or a socket with `SO_LINGER`. What finds no room is closed by
+    /// the kernel inside the receive; with room for 253 that is only what cannot be installed.
     ///
     /// # Examples
     ///
@@ -81,6 +83,9 @@ impl<'buf> Ancillary<'buf> {
     /// assert_eq!(fds.len(), 2);
     /// # Ok::<(), afunix::Errno>(())
     /// ```
+    ///
+    /// See [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), `SCM_RIGHTS`.
+    #[doc(alias = "SCM_RIGHTS")]
     #[inline]
     pub const fn take_fds(&mut self) -> TakeFds<'_> {
         TakeFds { rights: self.control.take_rights() }
@@ -90,13 +95,16 @@ impl<'buf> Ancillary<'buf> {
     /// receiver when the message was sent, and at the receiver when it was received.
     ///
     /// `Ok(None)`: there is none, or it was taken already; or, of a receive that was
-    /// [`lossy`](crate::RecvOptions::lossy), it found no room behind what the sender sent. With forged credentials of a privileged
-    /// sender it is the process that those name.
+    /// [`lossy`](crate::RecvOptions::lossy), it found no room behind what the sender sent. With forged
+    /// credentials of a privileged sender it is the process that those name.
     ///
     /// # Errors
     ///
-    /// What kept the kernel from making it: `EMFILE`, no descriptor was free. The rest of the message
-    /// is not affected.
+    /// What kept the kernel from making it; each further call says the same, and the rest of the
+    /// message is not affected.
+    ///
+    /// - `EMFILE`, `ENFILE`, `ENOMEM`: no descriptor was free, or too little memory.
+    /// - `EINVAL`, `ESRCH`, before Linux 6.17: the sender has ended, and been waited for.
     ///
     /// # Examples
     ///
@@ -117,6 +125,8 @@ impl<'buf> Ancillary<'buf> {
     /// # Examples
     ///
     /// See [`AncillaryBuf`](crate::AncillaryBuf).
+    ///
+    /// See [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), `SCM_CREDENTIALS`.
     #[doc(alias = "SCM_CREDENTIALS")]
     #[inline]
     #[must_use]
@@ -128,7 +138,8 @@ impl<'buf> Ancillary<'buf> {
     }
 
     /// The sender's security context, such as SELinux's label, without a NUL at its end; told if
-    /// `SO_PASSSEC` is on and a security module has labels. It is bytes, of no certain encoding.
+    /// `SO_PASSSEC` is on, which no function here sets, and a security module has labels. It is bytes,
+    /// of no certain encoding.
     ///
     /// # Examples
     ///
@@ -144,6 +155,9 @@ impl<'buf> Ancillary<'buf> {
     /// assert_eq!(ancillary.security_context(), None); // nobody asked for it
     /// # Ok::<(), afunix::Errno>(())
     /// ```
+    ///
+    /// Linux 2.6.18 for datagrams, 4.2 for streams; see
+    /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), `SO_PASSSEC`.
     #[doc(alias = "SCM_SECURITY")]
     #[inline]
     #[must_use]
@@ -154,7 +168,7 @@ impl<'buf> Ancillary<'buf> {
     }
 
     /// How many bytes the stream still has for this receiver, behind those that were received; told
-    /// if `SO_INQ` is on.
+    /// if `SO_INQ` is on, which no function here sets.
     ///
     /// # Examples
     ///
@@ -202,6 +216,10 @@ impl<'buf> Ancillary<'buf> {
     /// }
     /// # Ok::<(), afunix::Errno>(())
     /// ```
+    ///
+    /// See [cmsg(3)](https://man7.org/linux/man-pages/man3/cmsg.3.html).
+    #[doc(alias = "cmsghdr")]
+    #[doc(alias = "CMSG_NXTHDR")]
     #[inline]
     pub const fn unknown(&self) -> Unknown<'_> {
         Unknown { messages: self.control.iter() }
@@ -225,6 +243,8 @@ impl<'buf> Ancillary<'buf> {
     /// assert_eq!(ancillary.truncation(), Some(Truncation::BufferFull));
     /// # Ok::<(), afunix::Errno>(())
     /// ```
+    ///
+    /// `MSG_CTRUNC`, see [recvmsg(2)](https://man7.org/linux/man-pages/man2/recvmsg.2.html).
     #[doc(alias = "MSG_CTRUNC")]
     #[inline]
     #[must_use]
@@ -256,7 +276,7 @@ pub(crate) fn cause(messages: Messages<'_>, room: usize) -> Truncation {
     if room.saturating_sub(next) >= ONE_FD { Truncation::NotInstalled } else { cause }
 }
 
-/// A control message that no accessor of [`Ancillary`] is for.
+/// A control message that no accessor of [`Ancillary`] is for: see [`Ancillary::unknown`].
 #[doc(alias = "cmsghdr")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -269,7 +289,8 @@ pub struct ControlMessage<'a> {
     pub payload: &'a [u8],
 }
 
-/// Takes the descriptors out of an [`Ancillary`], in order; those that it is not asked for stay there.
+/// Takes the descriptors out of an [`Ancillary`], in order; those that it is not asked for stay there:
+/// see [`Ancillary::take_fds`].
 #[derive(Debug)]
 pub struct TakeFds<'a> {
     rights: TakeRights<'a>,
@@ -284,7 +305,7 @@ impl Iterator for TakeFds<'_> {
     }
 }
 
-/// The messages of an [`Ancillary`] that no accessor is for.
+/// The messages of an [`Ancillary`] that no accessor is for: see [`Ancillary::unknown`].
 #[derive(Clone, Debug)]
 pub struct Unknown<'a> {
     messages: Messages<'a>,

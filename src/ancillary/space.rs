@@ -5,9 +5,9 @@ use crate::wire::cmsg::{FDS_MAX, INT_LEN, UCRED_LEN, message_space};
 /// Counts the bytes that control messages take, in a constant expression: for the size of an
 /// [`AncillaryBuf`](super::AncillaryBuf).
 ///
-/// Each part makes room for one message. The kernel writes credentials first, so a buffer without room
-/// for them, on a socket that has `SO_PASSCRED` set, loses the descriptors: count what the socket is
-/// set to receive, and what it may be sent.
+/// Each part makes room for one message. The kernel writes credentials before descriptors, and a time
+/// (`SO_TIMESTAMP`) before both, so a buffer without room for them, on a socket that is set to receive
+/// them, loses the descriptors: count what the socket is set to receive, and what it may be sent.
 ///
 /// The room for an odd number of descriptors has, on 64-bit machines, room for one more, which the
 /// kernel will use.

@@ -43,6 +43,8 @@ use crate::wire::cmsg::{
 /// drop(b);
 /// a.send_with(&[IoSlice::new(b"gone")], &writer, SendOptions::new()).unwrap();
 /// ```
+#[doc(alias = "cmsghdr")]
+#[doc(alias = "CMSG_DATA")]
 #[must_use = "it is sent by `send_with`"]
 pub struct AncillaryWriter<'buf, 'fd> {
     buf: &'buf mut [MaybeUninit<u8>],

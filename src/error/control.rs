@@ -32,6 +32,18 @@ pub struct CapacityError {
 
 impl CapacityError {
     /// The errno that says the same: `ENOBUFS`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{AncillaryBuf, AsFd, Errno, UnixStream};
+    ///
+    /// let (a, _b) = UnixStream::pair()?;
+    /// let mut none = AncillaryBuf::<0>::new();
+    /// let error = none.writer().push_fds(&[a.as_fd()]).unwrap_err();
+    /// assert_eq!(error.errno(), Errno::NOBUFS);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub const fn errno(self) -> Errno {
         Errno::NOBUFS
@@ -74,7 +86,7 @@ pub enum SendError {
         /// How many descriptors there were.
         fds: usize,
     },
-    /// More descriptors than one message may carry, which is 253.
+    /// More descriptors than one message may carry, which is 253 (`SCM_MAX_FD`).
     TooManyFds {
         /// How many there were, in all the message's parts.
         fds: usize,
@@ -83,6 +95,15 @@ pub enum SendError {
 
 impl SendError {
     /// The errno that says the same: the kernel's own, else `EINVAL`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{Errno, SendError};
+    ///
+    /// assert_eq!(SendError::Kernel(Errno::PIPE).errno(), Errno::PIPE);
+    /// assert_eq!(SendError::NoData { fds: 1 }.errno(), Errno::INVAL);
+    /// ```
     #[must_use]
     pub const fn errno(self) -> Errno {
         match self {
@@ -135,6 +156,7 @@ pub enum RecvError {
     Kernel(Errno),
     /// The kernel could not deliver all control messages (`MSG_CTRUNC`), and closed what
     /// descriptors were in the rest. Those that came have been closed too.
+    #[doc(alias = "MSG_CTRUNC")]
     #[non_exhaustive]
     ControlTruncated {
         /// How many bytes of data were received.
@@ -163,6 +185,18 @@ pub enum RecvError {
 impl RecvError {
     /// The errno that says the same: the kernel's own; `ENOBUFS` for lost control messages, and
     /// `EPROTO` for another number of descriptors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{Errno, UnixStream};
+    ///
+    /// let (a, b) = UnixStream::pair()?;
+    /// a.write(b"no descriptor")?;
+    /// let error = b.recv_fds_exact::<1>(&mut [0; 16]).unwrap_err();
+    /// assert_eq!(error.errno(), Errno::PROTO);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub const fn errno(self) -> Errno {
         match self {
@@ -195,6 +229,22 @@ impl core::error::Error for RecvError {}
 
 /// Why control messages were lost. The kernel says only that they were (`MSG_CTRUNC`); this is what
 /// the place where they stop tells.
+///
+/// # Examples
+///
+/// ```
+/// use afunix::{AsFd, RecvError, Truncation, UnixStream};
+///
+/// let (a, b) = UnixStream::pair()?;
+/// a.send_fds(b"x", &[b.as_fd(); 200])?;
+/// match b.recv_fds::<4>(&mut [0; 16]) {
+///     // The sender's doing.
+///     Err(RecvError::ControlTruncated { cause: Truncation::BufferFull, .. }) => {}
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), afunix::Errno>(())
+/// ```
+#[doc(alias = "MSG_CTRUNC")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Truncation {

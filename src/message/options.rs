@@ -37,7 +37,8 @@ impl<'a> SendOptions<'a> {
     }
 
     /// Sends to whoever has this name, as `sendto` does. For datagrams: a connected stream refuses it
-    /// with `EISCONN`, an unconnected one with `EOPNOTSUPP`, and a seqpacket socket ignores it.
+    /// with `EISCONN`, an unconnected one with `EOPNOTSUPP`, and a seqpacket socket ignores it. An
+    /// unnamed address is `EINVAL`.
     ///
     /// # Examples
     ///
@@ -104,8 +105,8 @@ impl<'a> RecvOptions<'a> {
     /// no name, and at the end of a connection.
     ///
     /// It is written whenever a message was received, with
-    /// [`ControlTruncated`](crate::RecvError::ControlTruncated) too, and is as it was where none was (but
-    /// see [`from_fd_unchecked`](crate::UnixStream::from_fd_unchecked)).
+    /// [`ControlTruncated`](crate::RecvError::ControlTruncated) too, and is as it was where none was
+    /// (but see [`from_fd_unchecked`](crate::UnixStream::from_fd_unchecked)).
     ///
     /// # Examples
     ///
@@ -132,8 +133,9 @@ impl<'a> RecvOptions<'a> {
     /// Looks at the data and leaves it in the queue.
     ///
     /// The kernel would give the process new descriptors at each look, so the control buffer is left
-    /// out: no descriptor comes, no credentials do, and [`Ancillary::truncation`](crate::Ancillary::truncation)
-    /// tells that there are control messages to be had. (With `SO_PASSCRED` on, there are always.)
+    /// out: no descriptor comes, no credentials do, and
+    /// [`Ancillary::truncation`](crate::Ancillary::truncation) tells that there are control messages to
+    /// be had. (With `SO_PASSCRED` on, there are always.)
     ///
     /// # Examples
     ///
@@ -167,7 +169,7 @@ impl<'a> RecvOptions<'a> {
     /// What is missing may be the sender's doing: a descriptor sent along takes room, and a pidfd, which
     /// comes last, may find none. Who wants one has room for descriptors too, and takes a loss for a
     /// refusal. On the other hand this is the way to learn who sent what was cut: credentials come
-    /// first.
+    /// before all that a sender can add.
     ///
     /// # Examples
     ///
@@ -183,6 +185,7 @@ impl<'a> RecvOptions<'a> {
     /// assert_eq!(ancillary.fds().count(), 2);
     /// # Ok::<(), afunix::Errno>(())
     /// ```
+    #[doc(alias = "MSG_CTRUNC")]
     #[inline]
     pub const fn lossy(mut self) -> Self {
         self.lossy = true;
