@@ -30,7 +30,9 @@ pub fn walk(data: &[u8], each: &mut dyn FnMut(Found)) {
         // SAFETY: as above; the result is at most the end of the buffer.
         let payload = unsafe { libc::CMSG_DATA(next) };
         assert_eq!(payload.addr() - next.addr(), HEADER);
-        let len = header.cmsg_len as usize;
+        // musl has an `int` and padding where the kernel has a `size_t`, of which it reads one half.
+        let len = length_at(data, at);
+        debug_assert_eq!(len as u32, header.cmsg_len as u32);
         each(Found { at, len, level: header.cmsg_level, kind: header.cmsg_type });
         // The macros do not look at the first length, and in older versions add without care.
         if len < HEADER || len > data.len() - at {
@@ -39,4 +41,11 @@ pub fn walk(data: &[u8], each: &mut dyn FnMut(Found)) {
         // SAFETY: as above.
         next = unsafe { libc::CMSG_NXTHDR(&raw const message, next) };
     }
+}
+
+/// The length that a header at `at` begins with, as the kernel has it.
+fn length_at(data: &[u8], at: usize) -> usize {
+    let mut len = [0; size_of::<usize>()];
+    len.copy_from_slice(&data[at..at + size_of::<usize>()]);
+    usize::from_ne_bytes(len)
 }
