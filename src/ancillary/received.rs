@@ -3,6 +3,7 @@
 use crate::cred::{Credentials, PidFd};
 use crate::error::Truncation;
 use crate::sys::control::{Arrived, Control, LEVEL, Messages, SCM_INQ, TakeRights};
+use crate::sys::fds::first;
 use crate::wire::cmsg::{
     HEADER_LEN, Header, INT_LEN, SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, SCM_SECURITY, decode_int,
     message_len,
@@ -89,6 +90,45 @@ impl<'buf> Ancillary<'buf> {
     #[inline]
     pub const fn take_fds(&mut self) -> TakeFds<'_> {
         TakeFds { rights: self.control.take_rights() }
+    }
+
+    /// Takes the descriptors out if there are exactly `N`.
+    ///
+    /// # Errors
+    ///
+    /// How many there are, if it is another number; they all stay here.
+    ///
+    /// # Examples
+    ///
+    /// One descriptor, from a sender who is known:
+    ///
+    /// ```
+    /// use afunix::{AncillaryBuf, AsFd, IoSliceMut, RecvOptions, Space, UnixSeqpacket};
+    ///
+    /// let (a, b) = UnixSeqpacket::pair()?;
+    /// b.set_passcred(true)?;
+    /// a.send_fds(b"take it", &[a.as_fd()])?;
+    /// let mut control =
+    ///     AncillaryBuf::<{ Space::new().credentials().rights::<1>().bytes() }>::new();
+    /// let mut buf = [0; 16];
+    /// let (_, mut ancillary) =
+    ///     b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, RecvOptions::new())?;
+    /// let sender = ancillary.credentials().expect("SO_PASSCRED is on");
+    /// assert_eq!(ancillary.take_fds_exact::<2>().unwrap_err(), 1);
+    /// let [fd] = ancillary.take_fds_exact::<1>().expect("one descriptor");
+    /// # drop((sender, fd));
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    #[doc(alias = "SCM_RIGHTS")]
+    #[inline]
+    pub fn take_fds_exact<const N: usize>(&mut self) -> Result<[OwnedFd; N], usize> {
+        let found = self.control.rights().len();
+        if found == N {
+            if let Ok(fds) = first::<N>(self.take_fds()).into_array() {
+                return Ok(fds);
+            }
+        }
+        Err(found)
     }
 
     /// Takes the pidfd of the sender, which comes if `SO_PASSPIDFD` was on: at the sender or the

@@ -19,8 +19,9 @@ use crate::wire::cmsg::{FDS_MAX, INT_LEN, UCRED_LEN, message_space};
 ///
 /// const SPACE: usize = Space::new().credentials().rights::<3>().pidfd().bytes();
 /// let buf = AncillaryBuf::<SPACE>::new();
+/// assert_eq!(buf.capacity(), SPACE);
 /// # #[cfg(target_pointer_width = "64")]
-/// assert_eq!(buf.capacity(), 32 + 32 + 24);
+/// assert_eq!(SPACE, 32 + 32 + 24);
 /// ```
 ///
 /// More than 253 descriptors cannot come in one message, and do not compile:

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 /// let mut buf = AncillaryBuf::<{ Space::new().rights::<1>().bytes() }>::new();
 /// let mut writer = buf.writer();
 /// let error: CapacityError = writer.push_fds(&[a.as_fd(), a.as_fd(), b.as_fd()]).unwrap_err();
+/// assert!(error.needed > error.left);
 /// # #[cfg(target_pointer_width = "64")]
 /// assert_eq!(error.to_string(), "control message needs 28 bytes, 24 are left");
 /// writer.push_fds(&[a.as_fd()]).unwrap();
@@ -152,7 +153,9 @@ impl core::error::Error for SendError {}
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// The kernel gave no message, and took none from the queue.
+    /// The kernel gave no message, and took none from the queue. (With
+    /// [`RecvOptions::from`](crate::RecvOptions::from), one that came from a socket of another family
+    /// is lost: `EAFNOSUPPORT`.)
     Kernel(Errno),
     /// The kernel could not deliver all control messages (`MSG_CTRUNC`), and closed what
     /// descriptors were in the rest. Those that came have been closed too.

@@ -112,6 +112,23 @@ pub(super) unsafe fn extend<const N: usize>(
 /// The signs of two descriptors.
 const SIGNS: u64 = 0x8000_0000_8000_0000;
 
+/// The first `N` of them, or as many as there are.
+#[inline]
+pub(crate) fn first<const N: usize>(mut fds: impl Iterator<Item = OwnedFd>) -> Vec<OwnedFd, N> {
+    let mut all = Vec::<OwnedFd, N>::new();
+    while all.len() < N {
+        let Some(fd) = fds.next() else { break };
+        let len = all.len();
+        // SAFETY: within the capacity, of which `len` is less than all.
+        let end = unsafe { all.as_mut_ptr().add(len) };
+        // SAFETY: there is room, which holds nothing yet.
+        unsafe { end.write(fd) };
+        // SAFETY: not more than the capacity, and the one that it grows by was written just now.
+        unsafe { all.set_len(len.wrapping_add(1)) };
+    }
+    all
+}
+
 /// Descriptors that are handed out from the front; what is left is closed on drop.
 #[derive(Debug)]
 pub(crate) struct Front<const N: usize> {

@@ -16,6 +16,7 @@ leak_tests!(
     buffer_is_used_again_without_a_thought
     fds_that_are_dropped_close_what_was_not_taken
     fds_into_an_array_of_another_size_are_kept
+    ancillary_of_another_number_is_kept
     peeks_of_descriptors_install_none
 );
 
@@ -99,6 +100,35 @@ fn descriptor_that_was_taken_and_closed_is_not_closed_again<P: Passing>() {
     drop(fds);
     let _: (i32, u64, i32, i32) = identity(&bystander);
     parcel.assert_gone();
+}
+
+fn ancillary_of_another_number_is_kept<P: Passing>() {
+    let Some((a, b)) = P::attesting_pair() else { return };
+    let parcel = Parcel::sent(&a, b"word", 3);
+    let mut control = Control::new();
+    let (_, mut ancillary) = b.take(&mut [0; 8], &mut control, RecvOptions::new()).unwrap();
+    assert_eq!(ancillary.take_fds_exact::<0>().unwrap_err(), 3);
+    assert_eq!(ancillary.take_fds_exact::<2>().unwrap_err(), 3);
+    assert_eq!(ancillary.take_fds_exact::<4>().unwrap_err(), 3);
+    assert_eq!((ancillary.fds().count(), parcel.held()), (3, 3));
+    let numbers: Vec<_> = ancillary.fds().map(|fd| fd.as_raw_fd()).collect();
+    let all = ancillary.take_fds_exact::<3>().unwrap();
+    assert_eq!(all.each_ref().map(AsRawFd::as_raw_fd)[..], numbers);
+    assert_eq!(ancillary.take_fds_exact::<3>().unwrap_err(), 0);
+    assert!(ancillary.take_fds_exact::<0>().is_ok());
+    drop(ancillary);
+    assert_eq!(parcel.held(), 3);
+    drop(all);
+    parcel.assert_gone();
+
+    // Those that are left count.
+    let parcel = Parcel::sent(&a, b"word", 3);
+    let (_, mut ancillary) = b.take(&mut [0; 8], &mut control, RecvOptions::new()).unwrap();
+    let first = ancillary.take_fds().next();
+    let [_second, _third] = ancillary.take_fds_exact::<2>().unwrap();
+    assert_eq!(parcel.held(), 3);
+    drop((ancillary, first));
+    assert_eq!(parcel.held(), 2);
 }
 
 fn ancillary_that_is_dropped_by_a_panic_closes_what_was_not_taken<P: Passing>() {

@@ -147,6 +147,18 @@ pub(crate) struct Rights<'a> {
     pub(super) rest: Messages<'a>,
 }
 
+impl Rights<'_> {
+    /// How many there are.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        let mut count: usize = 0;
+        for _ in self {
+            count = count.wrapping_add(1);
+        }
+        count
+    }
+}
+
 impl<'a> Iterator for Rights<'a> {
     type Item = BorrowedFd<'a>;
 

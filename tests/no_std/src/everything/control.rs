@@ -259,7 +259,9 @@ fn addressed() -> Result<(), Failure> {
         } else {
             inbox.recv_with(&mut pieces, &mut control, options)
         });
-        key.fits(get!(ancillary.take_fds().next()))?;
+        check!(matches!(ancillary.take_fds_exact::<2>(), Err(1)));
+        let [fd] = get!(ancillary.take_fds_exact::<1>());
+        key.fits(fd)?;
         check!(from == own);
     }
     // Nobody has that name now.
