@@ -2,6 +2,7 @@
 //! of this, and would see a read of padding that nobody wrote.
 
 use core::mem::{MaybeUninit, size_of};
+use core::ptr::null_mut;
 use std::io::Read;
 use std::vec;
 use std::vec::Vec;
@@ -13,6 +14,7 @@ use rustix::io::{Errno, dup};
 use crate::ancillary::{Ancillary, AncillaryBuf};
 use crate::cred::Credentials;
 use crate::sys::control::{Arrived, Control, LEVEL, Messages};
+use crate::sys::msg::{self, CTRUNC, receive_into};
 use crate::wire::cmsg::{
     HEADER_LEN, Header, SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, UCRED_LEN, encode_ucred,
     padding_behind,
@@ -104,6 +106,25 @@ fn padding_that_nobody_wrote_is_not_read() {
         assert!(ancillary.take_pidfd().unwrap().is_none());
     }
     pipe.assert_closed();
+}
+
+#[test]
+fn a_receive_lets_the_kernel_write_to_memory_that_it_may_look_at_after() {
+    let mut buf = room();
+    let mut header = msg::Header::new(null_mut(), 0);
+    let sent = message(SCM_CREDENTIALS, &encode_ucred(1, 2, 3));
+    let call = |header: &mut msg::Header| {
+        assert!(sent.len() <= header.control_len);
+        // SAFETY: there is room for so many, as the header says.
+        unsafe { header.control.cast::<u8>().copy_from(sent.as_ptr(), sent.len()) };
+        header.control_len = sent.len();
+        header.flags = MaybeUninit::new(CTRUNC);
+        Ok(5)
+    };
+    // SAFETY: that is what the kernel does, and there are no descriptors.
+    let incoming = unsafe { receive_into(&mut header, &mut buf, call) }.unwrap();
+    assert_eq!((incoming.size, incoming.flags), (5, CTRUNC));
+    assert_eq!(incoming.arrived.sort().credentials(), Some(encode_ucred(1, 2, 3)));
 }
 
 #[test]
