@@ -1,8 +1,8 @@
 //! Peers that send other than was agreed: too many descriptors, in odd shapes, and then nothing more.
 
 use afunix::{
-    AncillaryBuf, AsRawFd, Errno, IoSlice, RecvError, RecvOptions, SendError, SendOptions, Space,
-    Truncation,
+    AncillaryBuf, AsRawFd, Errno, Fds, IoSlice, RecvError, RecvOptions, SendError, SendOptions,
+    Space, Truncation,
 };
 
 use crate::check::Parcel;
@@ -13,6 +13,7 @@ leak_tests!(
     descriptors_of_which_one_fits_are_all_closed_and_the_data_is_kept
     surplus_is_closed_and_counted_up_to_the_room_there_is
     surplus_is_handed_over_to_who_takes_it
+    container_is_emptied_by_what_is_received_and_by_nothing_else
     descriptors_in_two_messages_arrive_as_one
     descriptors_in_two_messages_are_253_at_most
     descriptors_without_data_are_refused_on_a_stream_and_delivered_elsewhere
@@ -142,6 +143,31 @@ fn send_two_headers(socket: &impl Passing, data: &[u8], counts: [usize; 2]) -> R
         libc::sendmsg(socket.as_raw_fd(), &header, libc::MSG_NOSIGNAL)
     };
     usize::try_from(sent).map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap())
+}
+
+fn container_is_emptied_by_what_is_received_and_by_nothing_else<P: Passing>() {
+    let (a, b) = P::pair();
+    b.set_nonblocking(true);
+    let (mut buf, mut fds) = ([0; 8], Fds::<2>::new());
+    let first = Parcel::sent(&a, b"word", 5);
+    assert_eq!(b.recv_fds_into(&mut buf, &mut fds).map(|received| received.bytes), Ok(4));
+    assert_eq!((fds.len(), fds.surplus(), first.held()), (2, 3, 2));
+
+    assert_eq!(b.recv_fds_into(&mut buf, &mut fds), Err(RecvError::Kernel(Errno::AGAIN)));
+    let many = Parcel::sent(&a, b"word", MANY);
+    assert_truncated(b.recv_fds_into(&mut buf, &mut fds), 2 + SPARE);
+    many.assert_gone();
+    assert_eq!((fds.len(), fds.surplus(), first.held()), (2, 3, 2));
+
+    let second = Parcel::sent(&a, b"word", 1);
+    assert_eq!(b.recv_fds_into(&mut buf, &mut fds).map(|received| received.bytes), Ok(4));
+    first.assert_gone();
+    assert_eq!((fds.len(), fds.surplus(), second.held()), (1, 0, 1));
+
+    assert_eq!(a.put(b"word"), Ok(4));
+    assert_eq!(b.recv_fds_into(&mut buf, &mut fds).map(|received| received.bytes), Ok(4));
+    second.assert_gone();
+    assert_eq!((fds.len(), fds.surplus()), (0, 0));
 }
 
 /// See "At most 253 descriptors a message" in `kernel.md`.

@@ -24,6 +24,11 @@ pub trait Passing: AsFd + AsRawFd + Send + Sized + Sync {
     fn get(&self, buf: &mut [u8]) -> Result<usize, Errno>;
     fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Sent, SendError>;
     fn recv_fds<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError>;
+    fn recv_fds_into<const N: usize>(
+        &self,
+        buf: &mut [u8],
+        fds: &mut Fds<N>,
+    ) -> Result<Received, RecvError>;
     fn recv_fds_exact<const N: usize>(
         &self,
         buf: &mut [u8],
@@ -100,6 +105,13 @@ macro_rules! impl_passing {
             ) -> Result<(Received, Fds<N>), RecvError> {
                 self.recv_fds(buf)
             }
+            fn recv_fds_into<const N: usize>(
+                &self,
+                buf: &mut [u8],
+                fds: &mut Fds<N>,
+            ) -> Result<Received, RecvError> {
+                self.recv_fds_into(buf, fds)
+            }
             fn recv_fds_exact<const N: usize>(
                 &self,
                 buf: &mut [u8],
@@ -173,6 +185,13 @@ impl<T: Passing> Passing for Free<T> {
     }
     fn recv_fds<const N: usize>(&self, buf: &mut [u8]) -> Result<(Received, Fds<N>), RecvError> {
         afunix::recv_fds(self, buf)
+    }
+    fn recv_fds_into<const N: usize>(
+        &self,
+        buf: &mut [u8],
+        fds: &mut Fds<N>,
+    ) -> Result<Received, RecvError> {
+        afunix::recv_fds_into(self, buf, fds)
     }
     fn recv_fds_exact<const N: usize>(
         &self,

@@ -231,6 +231,22 @@ fn the_pidfd_is_closed_with_the_rest_and_not_given_out_as_one_that_was_sent() {
 }
 
 #[test]
+fn descriptors_that_no_kernel_is_known_to_write_are_closed_where_all_others_were_taken() {
+    let two = [slots(SCM_PIDFD, &[0]), slots(SCM_PIDFD, &[0])].concat();
+    let odd = slots(SCM_PIDFD, &[0, 0]);
+    let odd_first = [&odd[..], &slots(SCM_PIDFD, &[0])].concat();
+    for (sent, comes) in [(two, true), (odd, false), (odd_first, true)] {
+        let pipe = Pipe::new();
+        let mut buf = room();
+        let mut control = Arrived::installed(&mut buf, &sent, |_| Some(pipe.copy())).sort();
+        assert_eq!(control.take_pidfd().unwrap().is_some(), comes);
+        assert_eq!(take_all(&mut control).len(), 0);
+        drop(control);
+        pipe.assert_closed();
+    }
+}
+
+#[test]
 fn take_pidfd_says_what_the_kernel_put_in_its_place() {
     let take = |sent: &[u8]| {
         let mut buf = room();

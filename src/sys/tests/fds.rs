@@ -1,8 +1,8 @@
 //! The container of received descriptors, and the room that they are received into.
 
 use core::mem::{MaybeUninit, size_of};
-use std::vec;
 use std::vec::Vec;
+use std::{format, vec};
 
 use heapless::Vec as Fixed;
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -87,6 +87,7 @@ fn what_is_not_taken_from_the_front_is_closed() {
         let taken = taken.min(3);
         assert!(first.iter().map(AsRawFd::as_raw_fd).eq(all[..taken].iter().copied()));
         assert!(front.rest().iter().map(AsRawFd::as_raw_fd).eq(all[taken..].iter().copied()));
+        assert_eq!(format!("{front:?}"), format!("{:?}", front.rest()));
         drop(front);
         drop(first);
         pipe.assert_closed();
