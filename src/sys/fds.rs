@@ -1,7 +1,7 @@
 //! Descriptors in a container of fixed capacity.
 
 use core::mem::{self, ManuallyDrop, MaybeUninit};
-use core::{ptr, slice};
+use core::{fmt, ptr, slice};
 
 use heapless::Vec;
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -130,7 +130,6 @@ pub(crate) fn first<const N: usize>(mut fds: impl Iterator<Item = OwnedFd>) -> V
 }
 
 /// Descriptors that are handed out from the front; what is left is closed on drop.
-#[derive(Debug)]
 pub(crate) struct Front<const N: usize> {
     /// INVARIANT: those below `next` are owned by somebody else.
     fds: ManuallyDrop<Vec<OwnedFd, N>>,
@@ -160,6 +159,13 @@ impl<const N: usize> Iterator for Front<N> {
         // SAFETY: it was among those that are left, and with `next` moved on it is no more, so this
         // is the only one to own it.
         Some(unsafe { fd.read() })
+    }
+}
+
+// Not derived: those that were handed out are none of its own, and may be closed by now.
+impl<const N: usize> fmt::Debug for Front<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rest().fmt(f)
     }
 }
 

@@ -149,37 +149,46 @@ pub(crate) fn receive<'b>(
     from: Option<&mut UnixAddr>,
     flags: u32,
 ) -> Result<Incoming<'b>, Errno> {
+    let flags = net::MSG_TRUNC | flags;
     let mut header = Header::new(pieces.as_mut_ptr().cast(), pieces.len());
-    header.control = control.as_mut_ptr().cast();
-    header.control_len = control.len();
+    let call = |header: &mut Header| {
+        // SAFETY:
+        // - all that the header points to is borrowed for the call, and as long as it says; the
+        //   pieces are `IoSliceMut`s, which are `iovec`s by their documentation;
+        // - what descriptors arrive are owned by what `receive_into` makes of them.
+        unsafe { recvmsg(fd, header, flags) }
+    };
     let Some(from) = from else {
-        // SAFETY: all that the header points to is borrowed for the call, and as long as it says.
-        // The pieces are `IoSliceMut`s, which are `iovec`s by their documentation.
-        return unsafe { receive_into(fd, &mut header, control, flags) };
+        // SAFETY: that call.
+        return unsafe { receive_into(&mut header, control, call) };
     };
     let (name, capacity) = from.buffer();
     header.name = name;
     header.name_len = capacity.cast_signed();
-    // SAFETY: as above; and `name` is writable for `capacity` bytes.
-    let incoming = unsafe { receive_into(fd, &mut header, control, flags) }?;
+    // SAFETY: that call; and `name` is writable for `capacity` bytes.
+    let incoming = unsafe { receive_into(&mut header, control, call) }?;
     match from.settle(header.name_len.cast_unsigned()) {
         Ok(()) => Ok(incoming),
         Err(error) => Err(error.errno()),
     }
 }
 
+/// Lets `call` receive into `control`, besides what the header points to.
+///
 /// # Safety
 ///
-/// As [`recvmsg`]; and the header's control buffer must be `control`.
+/// `call` must do what [`recvmsg`] does with the header, and nobody else own what descriptors arrive.
 #[inline(always)]
-unsafe fn receive_into<'b>(
-    fd: BorrowedFd<'_>,
+pub(super) unsafe fn receive_into<'b>(
     header: &mut Header,
     control: &'b mut [MaybeUninit<u8>],
-    flags: u32,
+    call: impl FnOnce(&mut Header) -> Result<usize, Errno>,
 ) -> Result<Incoming<'b>, Errno> {
-    // SAFETY: the caller's promise; what descriptors arrive are owned below.
-    let size = unsafe { recvmsg(fd, header, net::MSG_TRUNC | flags) }?;
+    // Here, not where `control` is still to be passed on: no pointer that was made of it before may
+    // be written through while this function has it.
+    header.control = control.as_mut_ptr().cast();
+    header.control_len = control.len();
+    let size = call(header)?;
     let len = header.control_len;
     // SAFETY:
     // - the kernel wrote `len` bytes of messages, at most as many as it was told there are, headers

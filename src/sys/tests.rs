@@ -1,6 +1,7 @@
 //! The raw layer against the kernel, and the storage of addresses by itself.
 
 mod control;
+mod fds;
 
 use core::ptr;
 use std::format;

@@ -2,6 +2,7 @@
 //! of this, and would see a read of padding that nobody wrote.
 
 use core::mem::{MaybeUninit, size_of};
+use core::ptr::null_mut;
 use std::io::Read;
 use std::vec;
 use std::vec::Vec;
@@ -13,7 +14,7 @@ use rustix::io::{Errno, dup};
 use crate::ancillary::{Ancillary, AncillaryBuf};
 use crate::cred::Credentials;
 use crate::sys::control::{Arrived, Control, LEVEL, Messages};
-use crate::sys::fds::{FdsRoom, Front};
+use crate::sys::msg::{self, CTRUNC, receive_into};
 use crate::wire::cmsg::{
     HEADER_LEN, Header, SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, UCRED_LEN, encode_ucred,
     padding_behind,
@@ -21,13 +22,13 @@ use crate::wire::cmsg::{
 use crate::wire::tests::numbers;
 
 /// A pipe, which tells when the last descriptor that may write to it is closed.
-struct Pipe {
+pub(super) struct Pipe {
     reader: std::io::PipeReader,
     writer: OwnedFd,
 }
 
 impl Pipe {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (reader, writer) = std::io::pipe().unwrap();
         let raw = std::os::fd::IntoRawFd::into_raw_fd(writer);
         // SAFETY: std has just given it away.
@@ -36,12 +37,12 @@ impl Pipe {
     }
 
     /// Another descriptor that may write.
-    fn copy(&self) -> OwnedFd {
+    pub(super) fn copy(&self) -> OwnedFd {
         dup(&self.writer).unwrap()
     }
 
     #[track_caller]
-    fn assert_closed(self) {
+    pub(super) fn assert_closed(self) {
         let Self { mut reader, writer } = self;
         drop(writer);
         if !cfg!(miri) {
@@ -64,7 +65,7 @@ fn message(kind: i32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn slots(kind: i32, numbers: &[i32]) -> Vec<u8> {
+pub(super) fn slots(kind: i32, numbers: &[i32]) -> Vec<u8> {
     let payload: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
     message(kind, &payload)
 }
@@ -75,7 +76,7 @@ fn take_all(control: &mut Control<'_>) -> Vec<OwnedFd> {
 }
 
 /// Room for messages, none of it written.
-fn room() -> [MaybeUninit<u8>; 512] {
+pub(super) fn room() -> [MaybeUninit<u8>; 512] {
     [MaybeUninit::uninit(); 512]
 }
 
@@ -105,6 +106,25 @@ fn padding_that_nobody_wrote_is_not_read() {
         assert!(ancillary.take_pidfd().unwrap().is_none());
     }
     pipe.assert_closed();
+}
+
+#[test]
+fn a_receive_lets_the_kernel_write_to_memory_that_it_may_look_at_after() {
+    let mut buf = room();
+    let mut header = msg::Header::new(null_mut(), 0);
+    let sent = message(SCM_CREDENTIALS, &encode_ucred(1, 2, 3));
+    let call = |header: &mut msg::Header| {
+        assert!(sent.len() <= header.control_len);
+        // SAFETY: there is room for so many, as the header says.
+        unsafe { header.control.cast::<u8>().copy_from(sent.as_ptr(), sent.len()) };
+        header.control_len = sent.len();
+        header.flags = MaybeUninit::new(CTRUNC);
+        Ok(5)
+    };
+    // SAFETY: that is what the kernel does, and there are no descriptors.
+    let incoming = unsafe { receive_into(&mut header, &mut buf, call) }.unwrap();
+    assert_eq!((incoming.size, incoming.flags), (5, CTRUNC));
+    assert_eq!(incoming.arrived.sort().credentials(), Some(encode_ucred(1, 2, 3)));
 }
 
 #[test]
@@ -211,6 +231,22 @@ fn the_pidfd_is_closed_with_the_rest_and_not_given_out_as_one_that_was_sent() {
 }
 
 #[test]
+fn descriptors_that_no_kernel_is_known_to_write_are_closed_where_all_others_were_taken() {
+    let two = [slots(SCM_PIDFD, &[0]), slots(SCM_PIDFD, &[0])].concat();
+    let odd = slots(SCM_PIDFD, &[0, 0]);
+    let odd_first = [&odd[..], &slots(SCM_PIDFD, &[0])].concat();
+    for (sent, comes) in [(two, true), (odd, false), (odd_first, true)] {
+        let pipe = Pipe::new();
+        let mut buf = room();
+        let mut control = Arrived::installed(&mut buf, &sent, |_| Some(pipe.copy())).sort();
+        assert_eq!(control.take_pidfd().unwrap().is_some(), comes);
+        assert_eq!(take_all(&mut control).len(), 0);
+        drop(control);
+        pipe.assert_closed();
+    }
+}
+
+#[test]
 fn take_pidfd_says_what_the_kernel_put_in_its_place() {
     let take = |sent: &[u8]| {
         let mut buf = room();
@@ -303,65 +339,6 @@ fn a_writer_leaves_no_byte_unwritten() {
     assert_eq!(bytes, wanted);
 }
 
-fn check_room<const N: usize>() {
-    let mut room = FdsRoom::<N>::new();
-    let bytes = room.bytes();
-    assert_eq!(bytes.len(), 56 + HEADER_LEN + 4 * N);
-    assert_eq!(bytes.as_ptr().addr() % size_of::<usize>(), 0);
-    bytes.fill(MaybeUninit::new(0xee));
-    // As a receive would have it.
-    let sent = slots(SCM_RIGHTS, &[-1; N]);
-    let arrived = Arrived::installed(room.bytes(), &sent, |_| None);
-    assert_eq!(arrived.iter().map(|(_, slots)| slots.len()).sum::<usize>(), 4 * N);
-}
-
-#[test]
-fn the_room_for_descriptors_is_all_there() {
-    check_room::<0>();
-    check_room::<1>();
-    check_room::<2>();
-    check_room::<253>();
-}
-
-/// As many descriptors as fit are kept in order, whichever way they are moved, and none is lost.
-fn check_moved<const N: usize>(numbers: &[i32]) {
-    let pipe = Pipe::new();
-    let mut buf = [MaybeUninit::uninit(); 512];
-    let mut kept = Vec::new();
-    let sent = slots(SCM_RIGHTS, numbers);
-    let arrived = Arrived::installed(&mut buf, &sent, |_| {
-        let copy = pipe.copy();
-        kept.push(copy.as_raw_fd());
-        Some(copy)
-    });
-    let mut fds = Fixed::<OwnedFd, N>::new();
-    let surplus = arrived.into_rights(&mut fds);
-    let fits = kept.len().min(N);
-    assert_eq!(surplus, kept.len() - fits, "{numbers:?}");
-    assert!(fds.iter().map(AsRawFd::as_raw_fd).eq(kept[..fits].iter().copied()), "{numbers:?}");
-    drop(fds);
-    pipe.assert_closed();
-}
-
-#[test]
-fn descriptors_are_moved_in_order_with_gaps_and_without() {
-    let mut many = [0; 19];
-    for count in if cfg!(miri) { vec![9, 17] } else { (0..=19).collect() } {
-        check_moved::<0>(&many[..count]);
-        check_moved::<1>(&many[..count]);
-        check_moved::<8>(&many[..count]);
-        check_moved::<11>(&many[..count]);
-        check_moved::<16>(&many[..count]);
-        check_moved::<19>(&many[..count]);
-    }
-    for gap in if cfg!(miri) { vec![2, 7] } else { (0..19).collect() } {
-        many[gap] = -1;
-        check_moved::<9>(&many);
-        check_moved::<19>(&many);
-        many[gap] = 0;
-    }
-}
-
 #[test]
 fn credentials_are_whole_or_none() {
     let bytes: Vec<u8> = (1..=16).collect();
@@ -371,27 +348,5 @@ fn credentials_are_whole_or_none() {
         let control = Arrived::installed(&mut buf, &sent, |_| None).sort();
         let whole = bytes[..UCRED_LEN].try_into().unwrap();
         assert_eq!(control.credentials(), (len == UCRED_LEN).then_some(whole), "{len}");
-    }
-}
-
-#[test]
-fn what_is_not_taken_from_the_front_is_closed() {
-    for taken in 0..=4 {
-        let pipe = Pipe::new();
-        let mut buf = room();
-        let sent = slots(SCM_RIGHTS, &[0; 3]);
-        let arrived = Arrived::installed(&mut buf, &sent, |_| Some(pipe.copy()));
-        let mut fds = Fixed::<OwnedFd, 4>::new();
-        arrived.into_rights(&mut fds);
-        let all: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        let mut front = Front::new(fds);
-        assert_eq!(front.rest().len(), 3);
-        let first: Vec<OwnedFd> = front.by_ref().take(taken).collect();
-        let taken = taken.min(3);
-        assert!(first.iter().map(AsRawFd::as_raw_fd).eq(all[..taken].iter().copied()));
-        assert!(front.rest().iter().map(AsRawFd::as_raw_fd).eq(all[taken..].iter().copied()));
-        drop(front);
-        drop(first);
-        pipe.assert_closed();
     }
 }
