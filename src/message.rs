@@ -76,7 +76,8 @@ pub fn send_fds(fd: impl AsFd, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Se
 /// Receives data and at most `N` descriptors, which are close-on-exec; waits if there is nothing.
 ///
 /// There is room for credentials and a pidfd beside the descriptors, so that they push none out; both
-/// are dropped. What more descriptors than `N` found room there are closed and counted
+/// are dropped. (What else a socket was set to give, such as a timestamp or a security context, has no
+/// room of its own and can cost the descriptors: that takes [`recv_with`].) What more descriptors than `N` found room there are closed and counted
 /// ([`Fds::surplus`]); of yet more the receive is an error. `N` is at most 253.
 ///
 /// A message that is too long for `buf` is cut, which [`Received::is_truncated`] tells. Of a **stream**
@@ -216,8 +217,9 @@ pub fn send_with(
 /// [`recv_fds`] says of messages, streams and the end holds here too.
 ///
 /// `fd` is any `AF_UNIX` socket that carries data; the socket types have this as a method. Where 0 bytes
-/// come with control messages, the socket is asked for its type then (`SO_TYPE`): at the end of a stream
-/// the kernel attaches credentials that are nobody's and look like root's, and those are not shown.
+/// come with control messages, or with some missing, the socket is asked for its type then (`SO_TYPE`):
+/// at the end of a stream the kernel attaches credentials that are nobody's and look like root's, and
+/// those are not shown.
 ///
 /// The end of a **seqpacket** connection looks like an empty message. With `SO_PASSCRED` on it does not:
 /// a message has credentials, and the end has none.

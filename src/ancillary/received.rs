@@ -131,8 +131,8 @@ impl<'buf> Ancillary<'buf> {
         Err(found)
     }
 
-    /// Takes the pidfd of the sender, which comes if `SO_PASSPIDFD` was on: at the sender or the
-    /// receiver when the message was sent, and at the receiver when it was received.
+    /// Takes the pidfd of the sender, which comes if `SO_PASSPIDFD` is on, and it or `SO_PASSCRED` was
+    /// on at the sender or the receiver when the message was sent.
     ///
     /// `Ok(None)`: there is none, or it was taken already; or, of a receive that was
     /// [`lossy`](crate::RecvOptions::lossy), it found no room behind what the sender sent. With forged
@@ -160,7 +160,9 @@ impl<'buf> Ancillary<'buf> {
     /// Who sent it, which is told if `SO_PASSCRED` is on.
     ///
     /// `None` if nothing is told, if it did not fit, and at the end of a stream: there the kernel
-    /// gives the numbers of root, and means nobody.
+    /// gives the numbers of root, and means nobody. (A receive into no buffer is not told from the end:
+    /// from a stream it gives `None` for those numbers, even if they are of root in a pid namespace
+    /// that is not seen here.)
     ///
     /// # Examples
     ///

@@ -256,7 +256,7 @@ pub enum Truncation {
     /// There was room, and yet a descriptor was not installed: this process has no number free for
     /// it (`EMFILE`), the system is out of files or of memory, or a security module forbade it.
     NotInstalled,
-    /// Too little room was left to tell.
+    /// Too little room was left to tell, or other messages came whose place is not known.
     Unknown,
 }
 

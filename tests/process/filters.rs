@@ -3,13 +3,18 @@
 use std::fs;
 use std::mem::offset_of;
 
-use afunix::{Errno, OwnedFd, UnixAddr, WrongSocket};
+use afunix::{
+    AncillaryBuf, AsFd, BorrowedFd, Errno, IoSliceMut, OwnedFd, RecvOptions, SendError, UnixAddr,
+    UnixDatagram, UnixStream, WrongSocket,
+};
 
 use crate::common::kinds::{Connects, Socket};
+use crate::common::passes::Passes;
 use crate::common::{TempDir, assert_success, identity, in_child, name, snapshot};
 
 for_all!(descriptor_that_cannot_be_asked_is_given_back_and_may_be_taken_unchecked);
 for_connecting!(listener_that_may_not_listen_leaves_no_file_and_no_name);
+for_data!(descriptors_without_data_are_not_sent_by_what_cannot_be_asked);
 
 /// A call by its own number, and by the one that it has in `socketcall` of 32-bit x86.
 #[derive(Clone, Copy)]
@@ -91,6 +96,55 @@ fn descriptor_that_cannot_be_asked_is_given_back_and_may_be_taken_unchecked<T: S
         assert_eq!(identity(&fd), before);
         let socket = T::from_fd_unchecked(fd);
         let _: UnixAddr = socket.local_addr().unwrap();
+    });
+    assert_success(&output);
+}
+
+/// The functions do not know what they are given, and lose nothing to find out.
+fn descriptors_without_data_are_not_sent_by_what_cannot_be_asked<T: Passes>(test: &str) {
+    let output = in_child(test, || {
+        let (a, b) = T::pair().unwrap();
+        forbid(GETSOCKOPT);
+        let refused = afunix::send_fds(&a, b"", &[a.as_fd()]);
+        assert_eq!(refused.unwrap_err(), SendError::Kernel(Errno::PERM));
+        // With data nobody is asked; nor is the type itself, which knows.
+        assert_eq!(afunix::send_fds(&a, b"x", &[a.as_fd()]).unwrap().bytes, 1);
+        drop(b.recv_fds_exact::<1>(&mut [0]).unwrap());
+        let without = a.send_fds(b"", &[a.as_fd()]);
+        let is_stream = T::TYPE == libc::SOCK_STREAM;
+        assert_eq!(without.err(), is_stream.then_some(SendError::NoData { fds: 1 }));
+    });
+    assert_success(&output);
+}
+
+/// See "The end of a stream names root" in `kernel.md`: whoever cannot find out whether it is the end
+/// of a stream takes it for one.
+#[test]
+fn what_cannot_be_asked_attests_nobody_with_no_data() {
+    let test = "filters::what_cannot_be_asked_attests_nobody_with_no_data";
+    let output = in_child(test, || {
+        let (a, b) = UnixStream::pair().unwrap();
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        b.set_passcred(true).unwrap();
+        receiver.set_passcred(true).unwrap();
+        drop(a);
+        sender.send(b"").unwrap();
+        sender.send(b"").unwrap();
+        forbid(GETSOCKOPT);
+        let mut control = AncillaryBuf::<64>::new();
+        let mut attested = |fd: BorrowedFd<'_>| {
+            let (mut data, options) = ([0; 8], RecvOptions::new());
+            let data = &mut [IoSliceMut::new(&mut data)];
+            let (received, ancillary) = afunix::recv_with(fd, data, &mut control, options).unwrap();
+            assert_eq!(received.bytes, 0);
+            ancillary.credentials()
+        };
+        assert_eq!(attested(b.as_fd()), None);
+        assert_eq!(attested(receiver.as_fd()), None);
+        // The type itself knows.
+        let data = &mut [IoSliceMut::new(&mut [])];
+        let (_, ancillary) = receiver.recv_with(data, &mut control, RecvOptions::new()).unwrap();
+        assert!(ancillary.credentials().is_some());
     });
     assert_success(&output);
 }

@@ -11,7 +11,7 @@ use heapless::Vec as Fixed;
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, dup};
 
-use crate::ancillary::{Ancillary, AncillaryBuf};
+use crate::ancillary::{Ancillary, AncillaryBuf, cause};
 use crate::cred::Credentials;
 use crate::sys::control::{Arrived, Control, LEVEL, Messages};
 use crate::sys::msg::{self, CTRUNC, receive_into};
@@ -349,4 +349,15 @@ fn credentials_are_whole_or_none() {
         let whole = bytes[..UCRED_LEN].try_into().unwrap();
         assert_eq!(control.credentials(), (len == UCRED_LEN).then_some(whole), "{len}");
     }
+}
+
+/// Of bytes that a kernel with labels might write: see `Truncation`.
+#[test]
+fn a_context_that_is_cut_has_filled_the_room() {
+    let sent = [message(SCM_CREDENTIALS, &encode_ucred(1, 2, 3)), message(3, b"label")].concat();
+    let len = sent.len() - padding_behind(5);
+    let reason = cause(Messages::of(&sent[..len]), len);
+    assert_eq!(reason, crate::Truncation::BufferFull);
+    let reason = cause(Messages::of(&sent), sent.len() + HEADER_LEN + 4);
+    assert_eq!(reason, crate::Truncation::NotInstalled);
 }
