@@ -32,8 +32,7 @@ pub fn one_fd_in_place<const N: usize>(count: u64) {
         a.send_fds(message, &[b.as_fd()]).expect("a descriptor sent");
         let room: &mut [u8; 1] = black_box(&mut buf);
         // Closes the one of the last turn.
-        let received = b.recv_fds_into(room, &mut fds).expect("a descriptor received");
-        assert_eq!(received.bytes, 1);
+        let _ = b.recv_fds_into(room, &mut fds).expect("a descriptor received");
     }
 }
 
