@@ -13,8 +13,9 @@ use crate::{AsFd, Errno};
 /// # Examples
 ///
 /// ```
+/// # use embedded_io_07 as embedded_io;
 /// use afunix::{Errno, IoError, UnixStream};
-/// use embedded_io_07::{Error, ErrorKind, Write};
+/// use embedded_io::{Error, ErrorKind, Write};
 ///
 /// fn greet(mut to: impl Write<Error = IoError>) -> Result<(), IoError> {
 ///     to.write_all(b"hello")
