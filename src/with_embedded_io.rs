@@ -119,6 +119,32 @@ macro_rules! impl_stream {
         ///
         /// `read_exact` calls it until the buffer is full, and gives up at the first error, `EINTR`
         /// too, without telling how far it came: where signals are caught, call `read`.
+        ///
+        /// # Errors
+        ///
+        /// As `UnixStream::read`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use embedded_io_07 as embedded_io;
+        /// use afunix::{IoError, UnixStream};
+        /// use embedded_io::{Read, Write};
+        ///
+        /// /// A message with its length in front.
+        /// fn message<'a>(mut from: impl Read<Error = IoError>, buf: &'a mut [u8; 255]) -> &'a [u8] {
+        ///     let mut len = [0];
+        ///     from.read_exact(&mut len).expect("a byte");
+        ///     let message = &mut buf[..usize::from(len[0])];
+        ///     from.read_exact(message).expect("as many as it says");
+        ///     message
+        /// }
+        ///
+        /// let (mut a, b) = UnixStream::pair()?;
+        /// a.write_all(b"\x05hello")?;
+        /// assert_eq!(message(&b, &mut [0; 255]), b"hello");
+        /// # Ok::<(), afunix::Errno>(())
+        /// ```
         impl Read for $Stream {
             #[inline]
             fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoError> {
@@ -147,6 +173,25 @@ macro_rules! impl_stream {
         ///
         /// There is no `WriteReady`: a blocking write of much data waits even where there is room for
         /// some.
+        ///
+        /// # Errors
+        ///
+        /// As `UnixStream::write`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use embedded_io_07 as embedded_io;
+        /// use afunix::UnixStream;
+        /// use embedded_io::Write;
+        ///
+        /// let (mut a, b) = UnixStream::pair()?;
+        /// write!(a, "{} lines follow", 3).expect("a peer that reads");
+        /// let mut buf = [0; 64];
+        /// let count = b.read(&mut buf)?;
+        /// assert_eq!(&buf[..count], b"3 lines follow");
+        /// # Ok::<(), afunix::Errno>(())
+        /// ```
         impl Write for $Stream {
             #[inline]
             fn write(&mut self, buf: &[u8]) -> Result<usize, IoError> {
@@ -180,6 +225,20 @@ macro_rules! impl_stream {
         /// # Errors
         ///
         /// `EINTR`: a signal came.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use embedded_io_07 as embedded_io;
+        /// use afunix::UnixStream;
+        /// use embedded_io::ReadReady;
+        ///
+        /// let (a, mut b) = UnixStream::pair()?;
+        /// assert!(!b.read_ready()?);
+        /// a.write(b"x")?;
+        /// assert!(b.read_ready()?);
+        /// # Ok::<(), afunix::Errno>(())
+        /// ```
         ///
         /// See [poll(2)](https://man7.org/linux/man-pages/man2/poll.2.html).
         impl ReadReady for $Stream {
