@@ -29,7 +29,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("afunix speaks to the Linux kernel directly and works on Linux only");
 
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 mod addr;
@@ -40,6 +40,10 @@ mod message;
 mod socket;
 mod sys;
 mod wire;
+#[cfg(feature = "embedded-io-07")]
+mod with_embedded_io;
+#[cfg(feature = "std")]
+mod with_std;
 
 // Public for the fuzz targets and their replay alone; what it finds wrong it says by a panic.
 #[doc(hidden)]
@@ -47,6 +51,10 @@ pub mod fuzzing;
 
 #[doc = include_str!("kernel.md")]
 pub mod kernel {}
+
+#[cfg(feature = "std")]
+#[doc = include_str!("from_std.md")]
+pub mod from_std {}
 
 pub use addr::{ABSTRACT_NAME_MAX, AddrKind, AddrText, SUN_PATH_LEN, UnixAddr};
 pub use ancillary::{
@@ -75,3 +83,7 @@ pub use rustix::process::Pid;
 pub use socket::{
     Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
+#[cfg(feature = "embedded-io-07")]
+pub use with_embedded_io::IoError;
+#[cfg(feature = "std")]
+pub use with_std::StdAddrError;

@@ -224,4 +224,7 @@ fn it_brings_rustix_and_heapless_and_what_they_bring() {
     ];
     assert_eq!(dependencies(&[]), expected);
     assert_eq!(dependencies(&["--features", "std"]), expected);
+    let mut embedded = dependencies(&["--features", "embedded-io-07"]);
+    embedded.retain(|name| !expected.contains(&name.as_str()));
+    assert_eq!(embedded, ["embedded_io"]);
 }

@@ -16,6 +16,8 @@ const RANKS: &[(&str, u32)] = &[
     ("message", 5),
     ("peer", 6),
     ("socket_file", 6),
+    ("with_embedded_io", 6),
+    ("with_std", 6),
     ("service", 7),
 ];
 

@@ -22,7 +22,8 @@ impl UnixAddr {
     ///
     /// The path is taken as it stands: relative to the working directory of whoever uses it unless
     /// it begins with `/`, and with nothing special about `@`. A `std::path::Path` gives its bytes by
-    /// `path.as_os_str().as_bytes()`, with `std::os::unix::ffi::OsStrExt`.
+    /// `path.as_os_str().as_bytes()`, with `std::os::unix::ffi::OsStrExt`; with the feature `std`,
+    /// `UnixAddr::try_from(path)` does the same.
     ///
     /// # Errors
     ///

@@ -11,6 +11,7 @@ mod addr;
 mod check;
 mod control;
 mod datagram;
+mod embedded;
 mod errors;
 mod listeners;
 mod out;
@@ -37,11 +38,12 @@ fn main() -> i32 {
 
 fn run() -> Result<(), Failure> {
     type Step = fn() -> Result<(), Failure>;
-    let steps: [(&str, Step); 9] = [
+    let steps: [(&str, Step); 10] = [
         ("addresses", addr::run),
         ("text", text::run),
         ("errors", errors::run),
         ("streams", stream::run),
+        ("embedded-io", embedded::run),
         ("seqpackets", seqpacket::run),
         ("datagrams", datagram::run),
         ("listeners", listeners::run),
