@@ -155,9 +155,9 @@ impl UnixStream {
     /// Chooses whether the number of bytes that are left comes with each receive
     /// ([`Ancillary::bytes_left`](crate::Ancillary::bytes_left)), which saves a call that asks.
     ///
-    /// It is what is queued behind the bytes that were received; in a peek, these included. Control
-    /// buffers need room for it ([`Space::bytes_left`](crate::Space::bytes_left)). The kernel does not
-    /// tell whether it is on, and what a listener accepts does not inherit it.
+    /// It is what is queued behind the bytes that were received. Control buffers need room for it
+    /// ([`Space::bytes_left`](crate::Space::bytes_left)). The kernel does not tell whether it is on, and
+    /// what a listener accepts does not inherit it.
     ///
     /// # Errors
     ///
