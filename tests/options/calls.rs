@@ -122,7 +122,7 @@ fn each_operation_makes_just_its_calls() {
     let calls: Vec<&str> = calls.skip_while(|call| !call.starts_with(&mark)).skip(1).collect();
     let mut between = calls.split(|call| call.starts_with(&mark));
     for (name, expected, _) in operations() {
-        let made: Vec<_> = between.next().expect("a mark for each").iter().copied().collect();
+        let made = between.next().expect("a mark for each").to_vec();
         let names: Vec<_> = made.iter().filter_map(|call| call.split('(').next()).collect();
         // On 32-bit machines it has another name.
         let names = names.join(" ").replace("fcntl64", "fcntl");
