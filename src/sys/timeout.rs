@@ -61,6 +61,12 @@ pub(crate) fn timeout(fd: BorrowedFd<'_>, which: Timeout) -> Result<Option<Durat
             Ok(time) => return duration(time.tv_sec, time.tv_usec),
         }
     }
+    usual_timeout(fd, which)
+}
+
+/// [`timeout`] by the option that every kernel knows.
+#[inline]
+pub(super) fn usual_timeout(fd: BorrowedFd<'_>, which: Timeout) -> Result<Option<Duration>, Errno> {
     let time = get(fd, which.option(), Timeval { tv_sec: 0, tv_usec: 0 })?;
     #[allow(clippy::useless_conversion)] // Their width is the machine's.
     duration(time.tv_sec.into(), time.tv_usec.into())
@@ -87,10 +93,24 @@ pub(crate) fn set_timeout(
             result => return result,
         }
     }
-    #[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)] // As above.
-    let time = Timeval {
-        tv_sec: seconds.try_into().unwrap_or(general::__kernel_long_t::MAX),
-        tv_usec: microseconds.into(),
+    set_usual_timeout(fd, which, seconds, microseconds)
+}
+
+/// Sets the option that every kernel knows; more seconds than it has room for are the most it has.
+#[inline]
+pub(super) fn set_usual_timeout(
+    fd: BorrowedFd<'_>,
+    which: Timeout,
+    seconds: i64,
+    microseconds: i32,
+) -> Result<(), Errno> {
+    const MOST: general::__kernel_long_t = general::__kernel_long_t::MAX;
+    #[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)]
+    // Their width is the machine's.
+    let time = match seconds.try_into() {
+        Ok(seconds) if seconds < MOST => Timeval { tv_sec: seconds, tv_usec: microseconds.into() },
+        // Without microseconds: rounded up to a tick it would be one second more than can be told.
+        _ => Timeval { tv_sec: MOST, tv_usec: 0 },
     };
     set(fd, which.option(), time)
 }

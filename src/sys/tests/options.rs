@@ -4,7 +4,11 @@ use core::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::sys::timeout::{duration, parts};
+use crate::sys::fd::borrow;
+use crate::sys::socket::{Kind, socket};
+use crate::sys::timeout::{
+    Timeout, duration, parts, set_timeout, set_usual_timeout, timeout, usual_timeout,
+};
 
 #[test]
 fn a_time_is_rounded_up_and_never_a_million_microseconds() {
@@ -37,5 +41,28 @@ fn what_is_no_time_is_refused() {
         [(-1, 0), (0, -1), (0, 1_000_000), (max, max), (0, i64::from(u32::MAX) + 1), (i64::MIN, 0)]
     {
         assert_eq!(duration(seconds, microseconds), Err(Errno::PROTO));
+    }
+}
+
+#[test]
+fn both_options_of_32_bit_machines_are_one() {
+    let socket = socket(Kind::Stream).unwrap();
+    let fd = borrow(&socket);
+    let limits = |which| (timeout(fd, which), usual_timeout(fd, which));
+    for (which, other) in [(Timeout::Receive, Timeout::Send), (Timeout::Send, Timeout::Receive)] {
+        let (set, none) = (Ok(Some(Duration::from_millis(7500))), (Ok(None), Ok(None)));
+        assert_eq!(set_usual_timeout(fd, which, 7, 500_000), Ok(()));
+        assert_eq!((limits(which), limits(other)), ((set, set), none));
+        assert_eq!(set_timeout(fd, which, None), Ok(()));
+        assert_eq!(limits(which), none);
+        assert_eq!(set_timeout(fd, which, Some(Duration::from_millis(7500))), Ok(()));
+        assert_eq!((limits(which), limits(other)), ((set, set), none));
+        // A 64-bit kernel can count what a 32-bit process can say.
+        let most = Ok(Some(Duration::from_secs(i32::MAX as u64)));
+        let most = if size_of::<usize>() == 4 { most } else { Ok(None) };
+        assert_eq!(set_usual_timeout(fd, which, i64::MAX, 999_999), Ok(()));
+        assert!(limits(which) == (most, most) || limits(which) == none);
+        assert_eq!(set_timeout(fd, which, Some(Duration::MAX)), Ok(()));
+        assert_eq!(limits(which), none);
     }
 }
