@@ -111,11 +111,11 @@ macro_rules! impl_queues {
             /// Makes peeks begin so many bytes behind the start of the queue, and move on: each begins
             /// where the last one ended. `None`, as at first, has each begin at the start.
             ///
-            /// A receive that is no peek takes from the start, and moves the offset back
-            /// by as much. A peek behind all that is queued waits, or is `EAGAIN`, or sees the end.
-            /// Datagrams and packets count with all their bytes: no peek sees two of them, and
-            /// the size that it gives is what the message has from the offset on. An empty one is
-            /// passed over. A listener does not pass this on.
+            /// A receive that is no peek takes from the start, and moves the offset back by as much. A
+            /// peek behind all that is queued waits, or is `EAGAIN`, or sees the end. Datagrams and
+            /// packets count with all their bytes, even if the rest of one is lost: no peek sees two
+            /// of them, and the size that it gives is what the message has from the offset on. An empty
+            /// one is seen once. What a listener accepts does not inherit this.
             ///
             /// # Errors
             ///
@@ -178,7 +178,8 @@ macro_rules! impl_sizes {
             /// # Ok::<(), afunix::Errno>(())
             /// ```
             ///
-            /// `MSG_PEEK`, see [recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html).
+            /// `MSG_PEEK` and `MSG_TRUNC`, see
+            /// [recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html); Linux 3.4.
             #[doc(alias = "MSG_PEEK")]
             #[inline]
             pub fn peek(&self, buf: &mut [u8]) -> Result<Received, Errno> {

@@ -91,7 +91,7 @@ macro_rules! impl_timeouts {
             ///
             #[doc = concat!("It is for [`", $put, "`](Self::", $put, ") and all else that sends", $connecting)]
             ///
-            #[doc = concat!("All else is as with [`set_read_timeout`](Self::set_read_timeout).")]
+            /// All else is as with [`set_read_timeout`](Self::set_read_timeout).
             ///
             /// # Errors
             ///

@@ -2,7 +2,7 @@
 
 use afunix::{BorrowedFd, Errno, UnixDatagram, UnixSeqpacket, UnixStream};
 
-use crate::common::Watchdog;
+use crate::common::{Watchdog, skip};
 use crate::traits::{Queue, get_option, set_option};
 
 for_data!(
@@ -16,12 +16,15 @@ for_data!(
 /// See "The send buffer is twice what was asked for" in `kernel.md`.
 fn send_buffer_is_twice_what_was_asked_for<T: Queue>(_: &str) {
     let (a, b) = T::pair().unwrap();
-    let read = |name: &str| -> usize {
-        let text = std::fs::read_to_string(format!("/proc/sys/net/core/{name}")).unwrap();
-        text.trim().parse().unwrap()
+    let read = |name: &str| -> Option<usize> {
+        let text = std::fs::read_to_string(format!("/proc/sys/net/core/{name}")).ok()?;
+        text.trim().parse().ok()
     };
-    assert_eq!(a.send_buffer_size(), Ok(read("wmem_default")));
-    let max = read("wmem_max");
+    let (Some(default), Some(max)) = (read("wmem_default"), read("wmem_max")) else {
+        // In network namespaces of older kernels.
+        return skip("the kernel does not tell its limits");
+    };
+    assert_eq!(a.send_buffer_size(), Ok(default));
     for (asked, is) in [
         (0, 4608),
         (1, 4608),
@@ -36,7 +39,7 @@ fn send_buffer_is_twice_what_was_asked_for<T: Queue>(_: &str) {
         assert_eq!(a.send_buffer_size(), Ok(is), "{asked} was asked for");
         assert_eq!(get_option(&a, libc::SO_SNDBUF), Ok(i32::try_from(is).unwrap()));
     }
-    assert_eq!(b.send_buffer_size(), Ok(read("wmem_default")));
+    assert_eq!(b.send_buffer_size(), Ok(default));
     // It is the sender's that counts.
     a.set_send_buffer_size(0).unwrap();
     a.set_nonblocking(true).unwrap();

@@ -45,6 +45,7 @@ fn what_is_no_time_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri has no such system call")]
 fn both_options_of_32_bit_machines_are_one() {
     let socket = socket(Kind::Stream).unwrap();
     let fd = borrow(&socket);
