@@ -266,8 +266,8 @@ pub fn passcred(fd: impl AsFd) -> Result<bool, Errno> {
 /// ([`Ancillary::credentials`]): its process, its real user and its real group.
 ///
 /// What was sent before either side had this on comes with an unknown pid and 65534 for both ids. So set
-/// it before anybody can send: on a socket that is not bound yet (`unbound`, this, `bind_to`, and where
-/// it shall listen `listen`), or on one end of a pair before the other is given away. What a listener
+/// it before anybody can send: on a socket that is not bound yet (`unbound`, this, `bind_to` or
+/// `autobind_to`, and where it shall listen `listen`), or on one end of a pair before the other is given away. What a listener
 /// accepts inherits it, as it was when the client connected (before Linux 6.16: when it was accepted).
 ///
 /// While it is on, a **stream** never gives bytes of different senders in one receive; a receive without

@@ -3,16 +3,19 @@
 //!
 //! What they do alike stands in `shared` (all five), `data` (the three that carry data),
 //! `connected` (the two that connect) and `listening` (the two that listen); each type's own file
-//! holds what only it can do.
+//! holds what only it can do. Options of all of them are in `options`, `timeouts` and `queues`.
 
 mod connected;
 mod data;
 mod datagram;
 mod listening;
 mod open;
+mod options;
+mod queues;
 mod seqpacket;
 mod shared;
 mod stream;
+mod timeouts;
 
 pub use datagram::UnixDatagram;
 pub use listening::{UnixListener, UnixSeqpacketListener};

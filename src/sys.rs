@@ -5,7 +5,7 @@
 //! - [`fd`]: how a number becomes a descriptor that somebody owns. Nothing else may.
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
 //! - [`control`], [`fds`]: control messages, and who owns the descriptors in them and out of them.
-//! - [`socket`], [`sockopt`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form
+//! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form
 //!   there keeps a panic reachable, behind safe functions.
 //!
 //! The rules: one operation a block; a `SAFETY:` that answers each precondition of that operation;
@@ -27,9 +27,11 @@ mod errno;
 pub(crate) mod fd;
 pub(crate) mod fds;
 pub(crate) mod msg;
+pub(crate) mod queue;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
 mod syscall;
+pub(crate) mod timeout;
 
 #[cfg(test)]
 mod tests;

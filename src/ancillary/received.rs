@@ -180,8 +180,8 @@ impl<'buf> Ancillary<'buf> {
     }
 
     /// The sender's security context, such as SELinux's label, without a NUL at its end; told if
-    /// `SO_PASSSEC` is on, which no function here sets, and a security module has labels. It is bytes,
-    /// of no certain encoding.
+    /// `SO_PASSSEC` is on ([`set_passsec`](crate::UnixStream::set_passsec)), and a security module has
+    /// labels. It is bytes, of no certain encoding.
     ///
     /// # Examples
     ///
@@ -210,7 +210,7 @@ impl<'buf> Ancillary<'buf> {
     }
 
     /// How many bytes the stream still has for this receiver, behind those that were received; told
-    /// if `SO_INQ` is on, which no function here sets.
+    /// if `SO_INQ` is on ([`set_inq`](crate::UnixStream::set_inq)).
     ///
     /// # Examples
     ///

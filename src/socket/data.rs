@@ -1,8 +1,9 @@
 //! What the three types that carry data do alike: coming into being, names, and pairs.
 
-/// Implements making and naming; `$rustix` is rustix's word for the type.
+/// Implements making and naming; `$rustix` is rustix's word for the type. `$sequence` says in which order
+/// a server is made, `$listen` shows its end.
 macro_rules! impl_data {
-    ($Type:ident, $kind:expr, $rustix:expr) => {
+    ($Type:ident, $kind:expr, $rustix:expr, sequence: $sequence:literal, listen: $listen:literal) => {
         /// # Making and naming
         impl $Type {
             /// Makes two sockets that are connected to each other; neither has a name.
@@ -135,6 +136,44 @@ macro_rules! impl_data {
             #[inline]
             pub fn bind_to(&self, addr: &UnixAddr) -> Result<(), Errno> {
                 open::bind(borrow(&self.fd), addr)
+            }
+
+            /// Gives this socket an abstract name that the kernel picks, and tells the name:
+            /// [`autobind`](Self::autobind) for a socket that exists.
+            ///
+            /// So options can be set before anybody is able to send: what was sent before
+            /// [`set_passcred`](Self::set_passcred) comes without its sender's credentials.
+            #[doc = $sequence]
+            ///
+            /// The kernel is asked whether there is a name, told to pick one, and asked which. If another
+            /// thread names the socket at the same time, that name may be the answer.
+            ///
+            /// # Errors
+            ///
+            /// - `EINVAL`: the socket has a name already, and keeps it. (The kernel does not
+            ///   mind: see [`bind_to`](Self::bind_to), which it refuses.)
+            /// - `ENOSPC`: all 2²⁰ of them are taken. `ENOMEM`.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use afunix::{Errno, ", stringify!($Type), "};")]
+            ///
+            #[doc = concat!("let socket = ", stringify!($Type), "::unbound()?;")]
+            /// socket.set_passcred(true)?;
+            /// let name = socket.autobind_to()?;
+            /// assert_eq!(socket.local_addr()?, name);
+            /// assert_eq!(socket.autobind_to(), Err(Errno::INVAL));
+            #[doc = $listen]
+            /// // Now, and not before, others can send: each message tells by whom.
+            /// # Ok::<(), afunix::Errno>(())
+            /// ```
+            ///
+            /// See [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), "Autobind feature".
+            #[doc(alias = "bind")]
+            #[inline]
+            pub fn autobind_to(&self) -> Result<UnixAddr, Errno> {
+                open::autobind(borrow(&self.fd))
             }
 
             /// The address of the peer; unnamed if it has none. It stays when the peer is gone.

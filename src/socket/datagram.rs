@@ -40,15 +40,20 @@ pub struct UnixDatagram {
     fd: OwnedFd,
 }
 
-impl_data!(UnixDatagram, Kind::Datagram, SocketType::DGRAM);
+impl_data!(UnixDatagram, Kind::Datagram, SocketType::DGRAM,
+    sequence: "The order is `unbound`, the options, and then this or [`bind_to`](Self::bind_to).",
+    listen: "");
 
 /// # Peers
 impl UnixDatagram {
     /// Makes `addr` the one peer: [`send`](Self::send) goes there, and messages come only from
     /// there; others get `EPERM`.
     ///
-    /// It may be called again for another peer. That drops what is queued here, and the old peer
-    /// gets `ECONNRESET` if messages were lost.
+    /// What was queued before the first call stays, whoever sent it. It may be called again for
+    /// another peer, or after that was closed and its name taken anew. That drops what is queued here,
+    /// with all descriptors in it, and an old peer that is connected to this socket gets
+    /// `ECONNRESET`, once, if messages were lost. For the same peer it changes nothing. To have no
+    /// peer any more, see [`disconnect`](Self::disconnect).
     ///
     /// # Errors
     ///
@@ -80,6 +85,37 @@ impl UnixDatagram {
     #[inline]
     pub fn connect(&self, addr: &UnixAddr) -> Result<(), Errno> {
         connect(borrow(&self.fd), addr)
+    }
+
+    /// Makes this a socket without a peer again: messages come from anybody, and
+    /// [`send`](Self::send) is `ENOTCONN`. Its name stays.
+    ///
+    /// **What is queued here is dropped**, with all descriptors in it, and if there was anything a
+    /// peer that is connected to this socket gets `ECONNRESET`, once. What was sent to the peer stays
+    /// with it. Of a socket without a peer nothing is dropped, and that is no error.
+    ///
+    /// # Errors
+    ///
+    /// None that Linux is known to give.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use afunix::{Errno, UnixDatagram};
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.disconnect()?;
+    /// assert_eq!(a.send(b"hello"), Err(Errno::NOTCONN));
+    /// // The other one is still connected, but to nobody who takes no other's messages.
+    /// assert_eq!(b.send(b"hello")?, 5);
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// `AF_UNSPEC`, see [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
+    #[doc(alias = "AF_UNSPEC")]
+    #[inline]
+    pub fn disconnect(&self) -> Result<(), Errno> {
+        rustix::net::connect_unspec(borrow(&self.fd))
     }
 
     /// Makes a socket with the name `from` whose one peer is `to`.

@@ -116,6 +116,12 @@ macro_rules! impl_listening {
             /// The connection is blocking, whatever the listener is, and close-on-exec. It may
             /// have been closed by the peer already; what it sent can be read all the same.
             ///
+            /// Of the listener's options it has [`passcred`](Self::passcred),
+            /// [`passpidfd`](Self::passpidfd), [`passsec`](Self::passsec) and
+            /// [`passrights`](Self::passrights) as they were when the peer connected (before Linux 6.16
+            /// as they are now), and no other: no time limit, no size of a buffer. The peer has none of
+            /// them.
+            ///
             /// # Errors
             ///
             /// - `EAGAIN`: the listener is non-blocking and no connection is pending.

@@ -42,6 +42,20 @@ pub(super) fn autobound(kind: Kind) -> Result<(OwnedFd, UnixAddr), Errno> {
     Ok((fd, name))
 }
 
+/// Has the kernel pick a name for a socket that has none, and tells it.
+#[inline]
+pub(super) fn autobind(fd: BorrowedFd<'_>) -> Result<UnixAddr, Errno> {
+    let mut name = UnixAddr::UNNAMED;
+    getsockname(fd, &mut name)?;
+    // The kernel would keep the name that there is, and call that success.
+    if !name.is_unnamed() {
+        return Err(Errno::INVAL);
+    }
+    net::bind(fd, &UnixAddr::UNNAMED)?;
+    getsockname(fd, &mut name)?;
+    Ok(name)
+}
+
 #[inline]
 pub(super) fn connected(kind: Kind, to: &UnixAddr) -> Result<OwnedFd, Errno> {
     let fd = socket(kind)?;

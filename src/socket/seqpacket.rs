@@ -39,7 +39,9 @@ pub struct UnixSeqpacket {
     fd: OwnedFd,
 }
 
-impl_data!(UnixSeqpacket, Kind::Seqpacket, SocketType::SEQPACKET);
+impl_data!(UnixSeqpacket, Kind::Seqpacket, SocketType::SEQPACKET,
+    sequence: "The order for a server is `unbound`, the options, this or [`bind_to`](Self::bind_to), and [`listen`](Self::listen): what is accepted inherits them.",
+    listen: "let listener = socket.listen(16).map_err(|refused| refused.errno())?;\n# let _ = listener;");
 impl_connected!(UnixSeqpacket, UnixSeqpacketListener, Kind::Seqpacket);
 
 /// # Data

@@ -46,7 +46,9 @@ pub struct UnixStream {
     fd: OwnedFd,
 }
 
-impl_data!(UnixStream, Kind::Stream, SocketType::STREAM);
+impl_data!(UnixStream, Kind::Stream, SocketType::STREAM,
+    sequence: "The order for a server is `unbound`, the options, this or [`bind_to`](Self::bind_to), and [`listen`](Self::listen): what is accepted inherits them.",
+    listen: "let listener = socket.listen(16).map_err(|refused| refused.errno())?;\n# let _ = listener;");
 impl_connected!(UnixStream, UnixListener, Kind::Stream);
 
 /// # Data

@@ -14,6 +14,7 @@ use super::syscall::{fd_arg, int_arg, len_arg, ptr_arg, socket_call, syscall};
 
 const NOSIGNAL: i32 = net::MSG_NOSIGNAL.cast_signed();
 const TRUNC: i32 = net::MSG_TRUNC.cast_signed();
+const PEEK: i32 = net::MSG_PEEK.cast_signed();
 
 /// Reads at most `buf.len()` bytes and gives how many.
 #[inline]
@@ -56,6 +57,18 @@ pub(crate) fn sendto(fd: BorrowedFd<'_>, buf: &[u8], to: &UnixAddr) -> Result<us
 /// Receives a message and gives its true size, of which `buf` holds as much as fits.
 #[inline]
 pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    recv_flags(fd, buf, TRUNC)
+}
+
+/// [`recv`] that leaves the message in the queue. Of a stream, which ignores `MSG_TRUNC`, it gives how
+/// many bytes were copied.
+#[inline]
+pub(crate) fn peek(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    recv_flags(fd, buf, TRUNC | PEEK)
+}
+
+#[inline]
+fn recv_flags(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> Result<usize, Errno> {
     let (pointer, len) = (ptr_arg(buf.as_mut_ptr()), len_arg(buf.len()));
     let no_addr = ptr_arg::<u8>(null());
     // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed for the call; there
@@ -63,7 +76,7 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
     unsafe {
         socket_call!(
             __NR_recvfrom, SYS_RECVFROM;
-            fd_arg(fd), pointer, len, int_arg(TRUNC), no_addr, no_addr
+            fd_arg(fd), pointer, len, int_arg(flags), no_addr, no_addr
         )
     }
 }

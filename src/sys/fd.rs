@@ -52,7 +52,6 @@ pub(super) const unsafe fn lend<'a>(raw: RawFd) -> BorrowedFd<'a> {
 }
 
 /// Duplicates a descriptor at the lowest free number from `least` on, close-on-exec set.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 #[inline]
 pub(crate) fn dup(fd: BorrowedFd<'_>, least: i32) -> Result<OwnedFd, Errno> {
     const COMMAND: i32 = general::F_DUPFD_CLOEXEC.cast_signed();

@@ -2,6 +2,7 @@
 
 mod control;
 mod fds;
+mod options;
 
 use core::ptr;
 use std::format;

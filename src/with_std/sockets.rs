@@ -31,8 +31,8 @@ macro_rules! impl_both {
             }
         }
 
-        /// Makes std's socket of this one, for what only std does (timeouts, duplicates) or what
-        /// another crate wants; no system call is made. With the feature `std`.
+        /// Makes std's socket of this one, for a crate that wants one; no system call is made. With
+        /// the feature `std`.
         ///
         /// # Examples
         ///

@@ -4,7 +4,7 @@ use afunix::{AsFd, AsRawFd, Errno, OwnedFd, Shutdown, UnixAddr, UnixDatagram, Un
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;
-use crate::{check, check_data, check_socket, get};
+use crate::{check, check_data, check_options, check_socket, get};
 
 pub fn run() -> Result<(), Failure> {
     let names = Names::new()?;
@@ -16,6 +16,10 @@ pub fn run() -> Result<(), Failure> {
     let text = b"a datagram says hello\n";
     check!(sender.send(opaque(text)) == Ok(text.len()));
     let mut buf = [0; 64];
+    let seen = get!(receiver.peek(opaque(&mut buf[..5])));
+    check!(seen.bytes == 5 && seen.size == text.len());
+    check!(receiver.next_message_size() == Ok(text.len()));
+    check!(receiver.max_message_size().is_ok_and(|max| max >= 4576));
     let (received, peer) = get!(receiver.recv_from(opaque(&mut buf[..])));
     check!(peer == from && !received.is_truncated());
     let message = get!(buf.get(..received.bytes));
@@ -32,6 +36,8 @@ pub fn run() -> Result<(), Failure> {
     check!(nameless.send(opaque(b"")) == Ok(0));
     let received = get!(receiver.recv(opaque(&mut buf[..])));
     check!(received.size == 0 && received.bytes == 0);
+    check!(nameless.disconnect().is_ok());
+    check!(is(nameless.send(opaque(b"")), Errno::NOTCONN));
 
     // What fails leaves no file behind, or the second could not bind to it.
     let path = get!(UnixAddr::from_pathname(opaque(b"afunix-no-std.sock")));

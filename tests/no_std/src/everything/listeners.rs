@@ -25,7 +25,11 @@ macro_rules! check_listener {
         check_socket!($Listener, listener, name, not: $Other);
 
         let name = $names.name(b'2')?;
+        let limit = opaque(core::time::Duration::from_millis(1));
         let listener = get!($Listener::bind_with_backlog(&name, opaque(2)));
+        check!(listener.set_accept_timeout(Some(limit)).is_ok());
+        check!(get!(listener.accept_timeout()).is_some_and(|set| set >= limit));
+        check!(is(listener.accept(), Errno::AGAIN));
         check_socket!($Listener, listener, name, not: $Other);
         let (listener, name) = get!($Listener::autobind());
         check_socket!($Listener, listener, name, not: $Other);

@@ -7,7 +7,7 @@ use afunix::{
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;
-use crate::{check, check_connected, check_data, check_socket, get};
+use crate::{check, check_connected, check_data, check_options, check_socket, get};
 
 pub fn run() -> Result<(), Failure> {
     let names = Names::new()?;
@@ -19,6 +19,10 @@ pub fn run() -> Result<(), Failure> {
     check!(client.send(opaque(text)) == Ok(text.len()));
     check!(client.send(opaque(text)) == Ok(text.len()));
     let mut buf = [0; 64];
+    let seen = get!(server.peek(opaque(&mut buf[..5])));
+    check!(seen.bytes == 5 && seen.size == text.len());
+    check!(server.bytes_readable() == Ok(2 * text.len()));
+    check!(server.max_message_size().is_ok_and(|max| max >= 4576));
     let received = get!(server.recv(opaque(&mut buf[..])));
     check!(!received.is_truncated() && received.size == received.bytes);
     let message = get!(buf.get(..received.bytes));

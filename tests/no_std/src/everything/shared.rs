@@ -19,6 +19,15 @@ macro_rules! check_socket {
         check!(!has_pidfds || socket.passpidfd() == Ok(true));
         check!(socket.set_passpidfd(opaque(false)).is_ok() == has_pidfds);
         check!(socket.as_fd().as_raw_fd() == socket.as_raw_fd());
+        // Before Linux 6.16 there is none.
+        let may_refuse = !is(socket.passrights(), Errno::NOPROTOOPT);
+        check!(socket.set_passrights(opaque(false)).is_ok() == may_refuse);
+        check!(!may_refuse || socket.passrights() == Ok(false));
+        check!(socket.set_passrights(opaque(true)).is_ok() == may_refuse);
+        check!(socket.set_passsec(opaque(true)).is_ok() && socket.passsec() == Ok(true));
+        check!(socket.set_passsec(opaque(false)).is_ok() && socket.passsec() == Ok(false));
+        let clone = get!(socket.try_clone());
+        check!(clone.as_raw_fd() != socket.as_raw_fd() && clone.local_addr() == Ok(name));
 
         let refused = get!($Other::try_from(OwnedFd::from(socket)).err());
         check!(refused.errno() == refused.reason().errno());
@@ -52,6 +61,36 @@ macro_rules! check_data {
         check!(one.peer_addr_into(&mut peer).is_ok() && peer.is_unnamed());
         let (autobound, name) = get!($Type::autobind());
         check_socket!($Type, autobound, name, not: $Other);
+        let autobound = get!($Type::unbound());
+        let name = get!(autobound.autobind_to());
+        check!(is(autobound.autobind_to(), Errno::INVAL));
+        check_socket!($Type, autobound, name, not: $Other);
+        check_options!(one);
+    }};
+}
+
+/// The options that the three have which carry data.
+#[macro_export]
+macro_rules! check_options {
+    ($socket:ident) => {{
+        let limit = opaque(core::time::Duration::new(7, 1));
+        check!($socket.set_read_timeout(Some(limit)).is_ok());
+        check!($socket.set_write_timeout(Some(opaque(core::time::Duration::MAX))).is_ok());
+        check!(get!($socket.read_timeout()).is_some_and(|set| set >= limit));
+        check!($socket.write_timeout() == Ok(None));
+        let none = Some(opaque(core::time::Duration::ZERO));
+        check!(is($socket.set_read_timeout(none), Errno::INVAL));
+        check!(is($socket.set_write_timeout(none), Errno::INVAL));
+        check!($socket.set_read_timeout(None).is_ok());
+        check!($socket.set_send_buffer_size(opaque(16_384)).is_ok());
+        check!($socket.send_buffer_size() == Ok(32_768));
+        check!($socket.set_send_buffer_size(opaque(usize::MAX)).is_ok());
+        check!($socket.unread_memory() == Ok(0));
+        check!($socket.set_peek_offset(opaque(Some(3))).is_ok());
+        check!($socket.peek_offset() == Ok(Some(3)));
+        check!(is($socket.set_peek_offset(opaque(Some(u32::MAX))), Errno::INVAL));
+        check!($socket.set_peek_offset(opaque(None)).is_ok());
+        check!($socket.peek_offset() == Ok(None));
     }};
 }
 

@@ -7,7 +7,7 @@ use afunix::{
 
 use crate::check::{Failure, Names, is, opaque};
 use crate::out::print;
-use crate::{check, check_connected, check_data, check_socket, get};
+use crate::{check, check_connected, check_data, check_options, check_socket, get};
 
 pub fn run() -> Result<(), Failure> {
     let names = Names::new()?;
@@ -24,6 +24,11 @@ fn data(client: &UnixStream, server: &UnixStream) -> Result<(), Failure> {
     let text = b"a stream says hello\n";
     check!(client.write(opaque(text)) == Ok(text.len()));
     let mut buf = [0; 64];
+    check!(server.peek(opaque(&mut buf[..5])) == Ok(5) && buf.starts_with(b"a str"));
+    check!(server.bytes_readable() == Ok(text.len()));
+    // Of Linux 6.17.
+    let has = server.set_inq(opaque(true)).is_ok();
+    check!(server.set_inq(opaque(false)).is_ok() == has);
     let count = get!(server.read(opaque(&mut buf[..])));
     let read = get!(buf.get(..count));
     check!(read == text);
