@@ -4,10 +4,12 @@
 //! each holds numbers, prints them, and has an `errno()` so that a program that speaks only errno
 //! can pass it on.
 
+mod batch;
 mod control;
 
 use core::fmt;
 
+pub use batch::BatchFull;
 pub use control::{CapacityError, RecvError, SendError, Truncation};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -343,6 +345,7 @@ impl_into_errno! {
     DecodeError;
     WrongSocket;
     CapacityError;
+    BatchFull;
     SendError;
     RecvError;
     // The socket is closed with it, as it would be had it not been asked for back.

@@ -63,12 +63,13 @@ pub use ancillary::{
 };
 pub use cred::{Credentials, PidFd};
 pub use error::{
-    AddrError, AdoptError, CapacityError, DecodeError, ListenError, RecvError, SendError,
-    Truncation, WrongSocket,
+    AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError, RecvError,
+    SendError, Truncation, WrongSocket,
 };
 pub use message::{
-    RecvOptions, SendOptions, Sent, passcred, passpidfd, recv_fds, recv_fds_exact, recv_fds_into,
-    recv_with, send_fds, send_with, set_passcred, set_passpidfd,
+    BatchBuf, BatchMessage, BatchMessages, RecvBatch, RecvOptions, SendBatch, SendOptions, Sent,
+    passcred, passpidfd, recv_batch, recv_fds, recv_fds_exact, recv_fds_into, recv_with,
+    send_batch, send_fds, send_with, set_passcred, set_passpidfd,
 };
 #[doc(no_inline)]
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};

@@ -2,11 +2,15 @@
 //!
 //! The mechanism is a function of any descriptor; the socket types have it as methods.
 
+mod batch;
 mod methods;
 mod options;
 mod receiving;
 mod sending;
 
+pub use batch::{
+    BatchBuf, BatchMessage, BatchMessages, RecvBatch, SendBatch, recv_batch, send_batch,
+};
 pub use options::{RecvOptions, SendOptions, Sent};
 use receiving::{recv_fds_exact_from, recv_fds_from, recv_from};
 use sending::{send_fds_to, send_to};

@@ -5,6 +5,7 @@
 //! - [`fd`]: how a number becomes a descriptor that somebody owns. Nothing else may.
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
 //! - [`control`], [`fds`]: control messages, and who owns the descriptors in them and out of them.
+//! - [`batch`]: the memory of many messages in one call, and who owns the descriptors in it.
 //! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form
 //!   there keeps a panic reachable, behind safe functions.
 //!
@@ -19,6 +20,7 @@
 )]
 
 pub(crate) mod addr;
+pub(crate) mod batch;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 pub(crate) mod clock;
 pub(crate) mod control;

@@ -3,7 +3,9 @@
 //! `afunix-benches OPERATION COUNT`; without arguments it lists the operations.
 
 mod by_hand;
+mod by_hand_datagrams;
 mod by_hand_passing;
+mod datagrams;
 mod ours;
 mod passing;
 
@@ -29,6 +31,12 @@ const TABLE: &[(&str, Operation, Operation, u32)] = &[
     ("16-fds-as-a-whole", passing::sixteen_as_a_whole, by_hand_passing::sixteen, 260),
     ("credentials", passing::credentials, by_hand_passing::credentials, 126),
     ("all-three", passing::all_three, by_hand_passing::all_three, 300),
+    // 32 messages sent and received.
+    ("batch-reused", datagrams::batch_reused, by_hand_datagrams::batch_reused, 12 * 32),
+    ("batch-given-anew", datagrams::batch_given_anew, by_hand_datagrams::batch_given_anew, 20 * 32),
+    // Received and its sender's path read; of by-value, 14 are the loop and the send before that.
+    ("sender-in-place", datagrams::sender_in_place, by_hand_datagrams::sender, 70),
+    ("sender-by-value", datagrams::sender_by_value, by_hand_datagrams::sender, 85 + 14),
 ];
 
 /// Room for so many descriptors.
@@ -54,6 +62,10 @@ fn main() {
         _ => panic!("{side} is neither ours nor libc"),
     }
 }
+
+/// How many messages a batch has, and how many bytes a message.
+const BATCH: usize = 32;
+const MESSAGE: usize = 64;
 
 /// 40 bytes, as long as many real ones.
 const PATH: &[u8; 40] = b"/run/user/1000/service-name/control.sock";

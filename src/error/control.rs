@@ -59,8 +59,8 @@ impl fmt::Display for CapacityError {
 
 impl core::error::Error for CapacityError {}
 
-/// A message with descriptors or credentials was not sent. Nothing of it went, and the descriptors
-/// are still the sender's.
+/// A message with descriptors or credentials was not sent. Nothing of it went (but see
+/// [`Short`](Self::Short)), and the descriptors are still the sender's.
 ///
 /// # Examples
 ///
@@ -92,10 +92,20 @@ pub enum SendError {
         /// How many there were, in all the message's parts.
         fds: usize,
     },
+    /// Only the first bytes of the last message went that [`send_batch`](crate::send_batch) sent, and
+    /// all its descriptors with them: that happens on a stream alone. What is left of it has to be sent
+    /// before the message that is next.
+    #[non_exhaustive]
+    Short {
+        /// How many bytes went.
+        bytes: usize,
+        /// How many bytes the message has.
+        size: usize,
+    },
 }
 
 impl SendError {
-    /// The errno that says the same: the kernel's own, else `EINVAL`.
+    /// The errno that says the same: the kernel's own, `EAGAIN` for `Short`, else `EINVAL`.
     ///
     /// # Examples
     ///
@@ -110,6 +120,7 @@ impl SendError {
         match self {
             Self::Kernel(errno) => errno,
             Self::NoData { .. } | Self::TooManyFds { .. } => Errno::INVAL,
+            Self::Short { .. } => Errno::AGAIN,
         }
     }
 }
@@ -125,6 +136,9 @@ impl fmt::Display for SendError {
                 write!(f, "{fds} descriptors and 0 bytes, a stream needs at least 1")
             }
             Self::TooManyFds { fds } => write!(f, "{fds} descriptors, the limit is 253"),
+            Self::Short { bytes, size } => {
+                write!(f, "only {bytes} of the message's {size} bytes were sent")
+            }
         }
     }
 }

@@ -100,20 +100,31 @@ struct Question<'a> {
     control_room: usize,
 }
 
-struct Verdict {
+pub(super) struct Verdict {
     /// Whether it is the end of a stream, and the credentials are nobody's.
-    end: bool,
+    pub(super) end: bool,
     /// Why control messages are missing, if any are.
-    missing: Option<Truncation>,
+    pub(super) missing: Option<Truncation>,
 }
 
 #[cold]
 #[inline(never)]
-fn judge(question: Question<'_>, truncated: bool, mut messages: Messages<'_>) -> Verdict {
+fn judge(question: Question<'_>, truncated: bool, messages: Messages<'_>) -> Verdict {
     let Question { fd, known, size, data_room, control_room } = question;
     let may_be_end = size == 0 && (truncated || !messages.is_empty());
     // A socket that will not say what it is gets the answer that believes less.
     let may_be_end = may_be_end && is_stream(fd, known).unwrap_or(true);
+    verdict(may_be_end, data_room, control_room, truncated, messages)
+}
+
+/// Judges what may be the end of a stream, or lacks control messages.
+pub(super) fn verdict(
+    may_be_end: bool,
+    data_room: usize,
+    control_room: usize,
+    truncated: bool,
+    mut messages: Messages<'_>,
+) -> Verdict {
     if may_be_end && data_room > 0 {
         // There is nothing to lose.
         return Verdict { end: true, missing: None };
@@ -131,7 +142,12 @@ fn judge(question: Question<'_>, truncated: bool, mut messages: Messages<'_>) ->
 
 #[cold]
 #[inline(never)]
-fn truncated(size: usize, data_room: usize, arrived: Arrived<'_>, cause: Truncation) -> RecvError {
+pub(super) fn truncated(
+    size: usize,
+    data_room: usize,
+    arrived: Arrived<'_>,
+    cause: Truncation,
+) -> RecvError {
     let Received { bytes, size } = Received::new(size, data_room);
     RecvError::ControlTruncated { bytes, size, closed: arrived.close(), cause }
 }

@@ -7,7 +7,7 @@ use super::shared::impl_socket;
 use super::{Received, open};
 use crate::addr::UnixAddr;
 use crate::error::AdoptError;
-use crate::sys::data::{recv, recvfrom, send, sendto};
+use crate::sys::data::{recv, recv_and_addr, recvfrom, send, sendto};
 use crate::sys::fd::borrow;
 use crate::sys::socket::{Kind, getpeername, getsockname, socket};
 use crate::sys::sockopt;
@@ -271,11 +271,11 @@ impl UnixDatagram {
     ///
     /// See [recvfrom(2)](https://man7.org/linux/man-pages/man2/recvfrom.2.html).
     #[doc(alias = "recvfrom")]
-    #[inline]
+    #[inline(always)]
     pub fn recv_from(&self, buf: &mut [u8]) -> Result<(Received, UnixAddr), Errno> {
-        let mut from = UnixAddr::UNNAMED;
-        let received = self.recv_from_into(buf, &mut from)?;
-        Ok((received, from))
+        let room = buf.len();
+        let (size, from) = recv_and_addr(borrow(&self.fd), buf)?;
+        Ok((Received::new(size, room), from))
     }
 
     /// Receives one message and writes the sender's address into `from`:
@@ -298,7 +298,7 @@ impl UnixDatagram {
     /// assert_eq!((received.bytes, from), (9, name));
     /// # Ok::<(), afunix::Errno>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn recv_from_into(&self, buf: &mut [u8], from: &mut UnixAddr) -> Result<Received, Errno> {
         let room = buf.len();
         let size = recvfrom(borrow(&self.fd), buf, from)?;

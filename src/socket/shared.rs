@@ -80,7 +80,7 @@ macro_rules! impl_socket {
             /// assert_eq!(same, name);
             /// # Ok::<(), afunix::Errno>(())
             /// ```
-            #[inline]
+            #[inline(always)]
             pub fn local_addr_into(&self, name: &mut UnixAddr) -> Result<(), Errno> {
                 getsockname(borrow(&self.fd), name)
             }

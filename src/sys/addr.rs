@@ -74,6 +74,12 @@ impl UnixAddr {
         Self { bytes }
     }
 
+    /// Storage to be filled and [settled](Self::settle); no address before that.
+    #[inline]
+    pub(super) const fn blank() -> Self {
+        Self { bytes: [0; FAMILY_LEN + SUN_PATH_LEN + 2] }
+    }
+
     /// Takes over a path of 1 to 108 bytes. If there is a NUL among them, nothing changes and the
     /// answer is `false`.
     #[inline(always)]
@@ -155,17 +161,16 @@ impl UnixAddr {
 
     /// Makes an address of what the kernel wrote to [`buffer`](Self::buffer), `addr_len` being the
     /// length it reported. On an error this is [`UNNAMED`](Self::UNNAMED).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self, addr_len: u32) -> Result<(), DecodeError> {
+        // First, though it is not known to be right yet: a byte stored shortly before the address is
+        // moved makes that slower. INVARIANT len: for a usual path it is; else it is set again.
+        let [len, ..] = addr_len.to_le_bytes();
+        self.bytes[LEN] = len;
         let addr_len = addr_len as usize;
-        if let Some(written) = self.bytes.first_chunk::<ADDR_MAX>() {
-            if is_usual_path(written, addr_len) {
-                // INVARIANT len: `is_usual_path` has seen that it is at most `ADDR_MAX`.
-                #[allow(clippy::cast_possible_truncation)]
-                let len = addr_len as u8;
-                self.bytes[LEN] = len;
-                return Ok(());
-            }
+        let written = self.bytes.first_chunk::<ADDR_MAX>();
+        if written.is_some_and(|written| is_usual_path(written, addr_len)) {
+            return Ok(());
         }
         self.settle_unusual(addr_len)
     }

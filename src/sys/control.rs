@@ -52,6 +52,12 @@ impl<'b> Arrived<'b> {
         Self { messages }
     }
 
+    /// No messages.
+    #[inline]
+    pub(crate) const fn none() -> Self {
+        Self { messages: &mut [] }
+    }
+
     /// The messages, in the order that the kernel wrote them in.
     #[inline]
     pub(crate) const fn iter(&self) -> Messages<'_> {

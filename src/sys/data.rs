@@ -81,9 +81,21 @@ fn recv_flags(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> Result<usize, E
     }
 }
 
+/// [`recvfrom`] into an address that need not be made before.
+#[inline(always)]
+pub(crate) fn recv_and_addr(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+) -> Result<(usize, UnixAddr), Errno> {
+    let mut from = UnixAddr::blank();
+    let size = recvfrom(fd, buf, &mut from)?;
+    // It has been settled.
+    Ok((size, from))
+}
+
 /// [`recv`], with the sender's address written to `from`. On an error `from` is as it was, unless
 /// a socket of another family answered.
-#[inline]
+#[inline(always)]
 pub(crate) fn recvfrom(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],

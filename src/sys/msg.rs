@@ -70,6 +70,9 @@ pub(crate) const DONTWAIT: u32 = net::MSG_DONTWAIT;
 pub(crate) const PEEK: u32 = net::MSG_PEEK;
 pub(crate) const CTRUNC: u32 = net::MSG_CTRUNC;
 
+/// Wait for the first of a batch alone: `MSG_WAITFORONE`, the same everywhere.
+pub(crate) const WAIT_FOR_ONE: u32 = 0x1_0000;
+
 /// How many bytes there are in the pieces.
 #[inline]
 pub(crate) fn sent_len(pieces: &[IoSlice<'_>]) -> usize {
@@ -237,7 +240,6 @@ pub(crate) unsafe fn recvmsg(
 /// # Safety
 ///
 /// As [`sendmsg`], for each header.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 #[inline]
 pub(crate) unsafe fn sendmmsg(
     fd: BorrowedFd<'_>,
@@ -256,7 +258,6 @@ pub(crate) unsafe fn sendmmsg(
 /// # Safety
 ///
 /// As [`recvmsg`], for each header.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 #[inline]
 pub(crate) unsafe fn recvmmsg(
     fd: BorrowedFd<'_>,

@@ -58,7 +58,7 @@ pub(crate) fn accept(fd: BorrowedFd<'_>, peer: &mut UnixAddr) -> Result<OwnedFd,
 }
 
 /// Writes the name of a socket to `name`; on an error as [`accept`].
-#[inline]
+#[inline(always)]
 pub(crate) fn getsockname(fd: BorrowedFd<'_>, name: &mut UnixAddr) -> Result<(), Errno> {
     fill(name, |addr, addr_len| {
         // SAFETY: `fill` vouches for the two pointers.
@@ -80,7 +80,7 @@ pub(crate) fn getpeername(fd: BorrowedFd<'_>, name: &mut UnixAddr) -> Result<(),
 /// Lets `call` write an address: it gets a place for it and a place for its length.
 ///
 /// Both are writable for the call: the first for as many bytes as the second says on entry.
-#[inline]
+#[inline(always)]
 pub(super) fn fill<T>(
     into: &mut UnixAddr,
     call: impl FnOnce(Arg, Arg) -> Result<T, Errno>,

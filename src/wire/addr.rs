@@ -59,7 +59,7 @@ pub(crate) const fn interior_nul(bytes: &[u8]) -> AddrError {
 
 /// Whether this is what the kernel reports of most sockets that have a path: 8 to 107 bytes and one
 /// NUL, which is the last. Then nothing is left to do; of all else [`decode`] makes sense.
-#[inline]
+#[inline(always)]
 pub(crate) const fn is_usual_path(addr: &[u8; ADDR_MAX], addr_len: usize) -> bool {
     let Some((addr, _)) = addr.split_at_checked(addr_len) else {
         return false;
@@ -70,11 +70,12 @@ pub(crate) const fn is_usual_path(addr: &[u8; ADDR_MAX], addr_len: usize) -> boo
     if u16::from_ne_bytes([*low, *high]) != AF_UNIX {
         return false;
     }
-    match path.len() {
-        32..=63 => !blocks_have_nul::<32>(path),
-        16..=31 => !blocks_have_nul::<16>(path),
-        64.. => !blocks_have_nul::<64>(path),
-        8..=15 => !blocks_have_nul::<8>(path),
+    // Of the whole, which is 3 bytes more than the path: that number is at hand.
+    match addr_len {
+        35..=66 => !blocks_have_nul::<32>(path),
+        19..=34 => !blocks_have_nul::<16>(path),
+        67.. => !blocks_have_nul::<64>(path),
+        11..=18 => !blocks_have_nul::<8>(path),
         _ => false,
     }
 }

@@ -9,8 +9,8 @@ use std::io;
 use super::addr::StdAddrError;
 use crate::Errno;
 use crate::error::{
-    AddrError, AdoptError, CapacityError, DecodeError, ListenError, RecvError, SendError,
-    WrongSocket,
+    AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError, RecvError,
+    SendError, WrongSocket,
 };
 
 /// An error of ours with its own words, and the kind of its errno.
@@ -50,7 +50,7 @@ macro_rules! impl_kernel_or_worded {
     )+};
 }
 
-impl_worded!(AddrError DecodeError CapacityError StdAddrError);
+impl_worded!(AddrError DecodeError CapacityError BatchFull StdAddrError);
 impl_kernel_or_worded!(WrongSocket SendError RecvError);
 
 /// The reason alone, as that converts: the descriptor is closed. With the feature `std`.

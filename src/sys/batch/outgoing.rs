@@ -1,0 +1,173 @@
+//! Messages that are sent in one call.
+
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::slice;
+
+use linux_raw_sys::net;
+use rustix::fd::BorrowedFd;
+use rustix::io::{Errno, IoSlice};
+
+use super::{Room, Storage};
+use crate::sys::addr::UnixAddr;
+use crate::sys::msg::{Header, sendmmsg, sent_len};
+
+/// Messages to be sent.
+///
+/// INVARIANT put: the first `len` headers have been written, and what they point to is borrowed for
+/// `'a`. INVARIANT sent: `sent <= len`.
+pub(crate) struct Outgoing<'a> {
+    room: Room<'a>,
+    len: usize,
+    sent: usize,
+    borrowed: PhantomData<&'a [u8]>,
+}
+
+// SAFETY: it is what it borrows: bytes and addresses that are only read, and memory that is its own.
+unsafe impl Send for Outgoing<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Outgoing<'_> {}
+
+impl<'a> Outgoing<'a> {
+    #[inline(always)]
+    pub(crate) fn new<const N: usize>(storage: &'a mut Storage<N>) -> Self {
+        Self { room: storage.lend(), len: 0, sent: 0, borrowed: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) const fn capacity(&self) -> usize {
+        self.room.capacity
+    }
+
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many of them went.
+    #[inline]
+    pub(crate) const fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Has none from now on.
+    #[inline]
+    pub(crate) const fn clear(&mut self) {
+        (self.len, self.sent) = (0, 0);
+    }
+
+    /// Takes `sent` of them for sent, or all if they are fewer.
+    #[inline]
+    pub(crate) const fn set_sent(&mut self, sent: usize) {
+        self.sent = if sent < self.len { sent } else { self.len };
+    }
+
+    /// Adds a message of one piece; `None` if there is no room.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, data: &'a [u8]) -> Option<()> {
+        self.room.put(self.len, data.as_ptr().cast_mut(), data.len())?;
+        self.len = self.len.wrapping_add(1);
+        Some(())
+    }
+
+    /// Adds messages of one piece each; `None`, and none is added, if there is no room for all.
+    #[inline(always)]
+    pub(crate) fn push_all<B: AsRef<[u8]>>(&mut self, messages: &'a [B]) -> Option<()> {
+        let parts = |message: &'a B| {
+            let data = message.as_ref();
+            (data.as_ptr().cast_mut(), data.len())
+        };
+        self.len = self.room.put_all(self.len, messages.iter(), parts)?;
+        Some(())
+    }
+
+    /// Adds a message of one piece to an address; `None` if there is no room.
+    #[inline]
+    pub(crate) fn push_to(&mut self, data: &'a [u8], to: &'a UnixAddr) -> Option<()> {
+        self.push(data)?;
+        set_name(self.last(), to);
+        Some(())
+    }
+
+    /// Adds a message of several pieces and with control messages; `None` if there is no room.
+    #[inline]
+    pub(crate) fn push_with(
+        &mut self,
+        data: &'a [IoSlice<'a>],
+        control: &'a [MaybeUninit<u8>],
+        to: Option<&'a UnixAddr>,
+    ) -> Option<()> {
+        self.push(&[])?;
+        let header = self.last();
+        // `IoSlice`s are `iovec`s by their documentation.
+        header.pieces = data.as_ptr().cast_mut().cast();
+        header.piece_count = data.len();
+        if !control.is_empty() {
+            header.control = control.as_ptr().cast_mut().cast();
+            header.control_len = control.len();
+        }
+        if let Some(to) = to {
+            set_name(header, to);
+        }
+        Some(())
+    }
+
+    /// The header of the message that was pushed just now, to be made other than plain.
+    #[inline]
+    fn last(&mut self) -> &mut Header {
+        let at = self.len.wrapping_sub(1);
+        self.room.spoil(at);
+        // SAFETY: INVARIANT put.
+        &mut unsafe { self.room.header(at) }.header
+    }
+
+    /// Sends those that have not been sent yet, in order, and gives how many went; `MSG_NOSIGNAL` is
+    /// set.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, flags: u32) -> Result<usize, Errno> {
+        let unsent = self.len.wrapping_sub(self.sent);
+        // SAFETY: INVARIANT sent.
+        let first = unsafe { self.room.headers.add(self.sent) };
+        // SAFETY: INVARIANT put.
+        let headers = unsafe { slice::from_raw_parts_mut(first.as_ptr(), unsent) };
+        // SAFETY: what they point to is readable: INVARIANT put.
+        let count = unsafe { sendmmsg(fd, headers, net::MSG_NOSIGNAL | flags) }?.min(unsent);
+        self.sent = self.sent.wrapping_add(count);
+        Ok(count)
+    }
+
+    /// How many bytes went of the message that was sent last, and how many it has.
+    #[inline]
+    pub(crate) fn last_sent(&self) -> Option<(usize, usize)> {
+        let at = self.sent.checked_sub(1)?;
+        // SAFETY: INVARIANT put and INVARIANT sent.
+        let message = unsafe { self.room.header(at) };
+        let Header { pieces, piece_count, .. } = message.header;
+        // SAFETY: INVARIANT put; and `IoSlice`s are `iovec`s by their documentation.
+        let pieces = unsafe { slice::from_raw_parts(pieces.cast_const().cast(), piece_count) };
+        Some((message.len as usize, sent_len(pieces)))
+    }
+
+    /// The control messages of the one that is next to be sent.
+    pub(crate) fn next_control(&self) -> &[u8] {
+        if self.sent >= self.len {
+            return &[];
+        }
+        // SAFETY: INVARIANT put.
+        let Header { control, control_len, .. } = unsafe { self.room.header(self.sent) }.header;
+        if control.is_null() {
+            return &[];
+        }
+        // SAFETY: they are borrowed, and are sent as they are: all bytes have been written.
+        unsafe { slice::from_raw_parts(control.cast_const().cast(), control_len) }
+    }
+}
+
+#[inline]
+fn set_name(header: &mut Header, to: &UnixAddr) {
+    header.name = to.raw().as_ptr().cast_mut().cast();
+    // At most 110.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+    let len = to.raw_len() as i32;
+    header.name_len = len;
+}
