@@ -8,6 +8,7 @@
 #![no_main]
 
 mod addr;
+mod batches;
 mod check;
 mod control;
 mod datagram;
@@ -38,7 +39,7 @@ fn main() -> i32 {
 
 fn run() -> Result<(), Failure> {
     type Step = fn() -> Result<(), Failure>;
-    let steps: [(&str, Step); 10] = [
+    let steps: [(&str, Step); 11] = [
         ("addresses", addr::run),
         ("text", text::run),
         ("errors", errors::run),
@@ -49,6 +50,7 @@ fn run() -> Result<(), Failure> {
         ("listeners", listeners::run),
         ("descriptors", passing::run),
         ("control messages", control::special),
+        ("batches", batches::run),
     ];
     for (name, step) in steps {
         step()?;
