@@ -13,6 +13,7 @@ mod frames;
 mod abstract_name;
 mod credentials;
 mod datagram;
+mod dgram_flood;
 mod echo;
 mod fd_stream;
 mod passing;
