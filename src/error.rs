@@ -6,11 +6,13 @@
 
 mod batch;
 mod control;
+mod peer;
 
 use core::fmt;
 
 pub use batch::BatchFull;
 pub use control::{CapacityError, RecvError, SendError, Truncation};
+pub use peer::{PeerError, Refused, Wanted};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::SocketType;
@@ -348,6 +350,8 @@ impl_into_errno! {
     BatchFull;
     SendError;
     RecvError;
+    PeerError;
+    Refused;
     // The socket is closed with it, as it would be had it not been asked for back.
     ListenError<S>, S;
 }

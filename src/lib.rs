@@ -37,6 +37,7 @@ mod ancillary;
 mod cred;
 mod error;
 mod message;
+mod peer;
 mod socket;
 mod sys;
 mod wire;
@@ -63,13 +64,16 @@ pub use ancillary::{
 };
 pub use cred::{Credentials, PidFd};
 pub use error::{
-    AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError, RecvError,
-    SendError, Truncation, WrongSocket,
+    AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError, PeerError,
+    RecvError, Refused, SendError, Truncation, Wanted, WrongSocket,
 };
 pub use message::{
     BatchBuf, BatchMessage, BatchMessages, RecvBatch, RecvOptions, SendBatch, SendOptions, Sent,
     passcred, passpidfd, recv_batch, recv_fds, recv_fds_exact, recv_fds_into, recv_with,
     send_batch, send_fds, send_with, set_passcred, set_passpidfd,
+};
+pub use peer::{
+    Peer, PeerCredentials, peer, peer_credentials, peer_groups, peer_pidfd, peer_security_context,
 };
 #[doc(no_inline)]
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};

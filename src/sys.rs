@@ -6,7 +6,8 @@
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
 //! - [`control`], [`fds`]: control messages, and who owns the descriptors in them and out of them.
 //! - [`batch`]: the memory of many messages in one call, and who owns the descriptors in it.
-//! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`data`], [`msg`], [`clock`]: calls that rustix lacks, or whose form
+//! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`data`], [`msg`], [`peer`],
+//!   [`clock`]: calls that rustix lacks, or whose form
 //!   there keeps a panic reachable, behind safe functions.
 //!
 //! The rules: one operation a block; a `SAFETY:` that answers each precondition of that operation;
@@ -29,6 +30,7 @@ mod errno;
 pub(crate) mod fd;
 pub(crate) mod fds;
 pub(crate) mod msg;
+pub(crate) mod peer;
 pub(crate) mod queue;
 pub(crate) mod socket;
 pub(crate) mod sockopt;

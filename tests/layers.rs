@@ -36,6 +36,7 @@ const FROM_RUSTIX: &[&str] = &[
     "IoSlice",
     "IoSliceMut",
     "OwnedFd",
+    "Pid",
     "Shutdown",
     "Uid",
 ];

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::errno::errno;
 use super::syscall::{fd_arg, int_arg, ptr_arg, socket_call};
 
-const LEVEL: i32 = net::SOL_SOCKET.cast_signed();
+pub(super) const LEVEL: i32 = net::SOL_SOCKET.cast_signed();
 
 /// `SO_DOMAIN`: the family.
 #[inline]
