@@ -47,15 +47,12 @@ fn receive_that_waits_ends_when_its_own_reading_is_shut_down<T: Data>(_: &str) {
 
 /// See "A call that waits is told of the end" in `kernel.md`.
 fn receive_that_waits_ends_with_the_peer_but_not_for_datagrams<T: Data>(_: &str) {
-    let (shut, close): (fn(T), fn(T)) = (
-        |peer| {
-            peer.shutdown(Shutdown::Write).unwrap();
-            // Open for good, and so for as long as it matters.
-            std::mem::forget(peer);
-        },
-        drop,
-    );
-    for end in [shut, close] {
+    let shut: fn(T) = |peer| {
+        peer.shutdown(Shutdown::Write).unwrap();
+        // Open for good, and so for as long as it matters.
+        std::mem::forget(peer);
+    };
+    for end in [shut, drop] {
         let (a, b) = T::pair().unwrap();
         thread::scope(|scope| {
             let waiting = start_waiting(scope, || a.get(&mut [7; 8]));
