@@ -1,8 +1,8 @@
 //! What may come with a message.
 
 use afunix::{
-    AncillaryBuf, Errno, IoSliceMut, RecvOptions, SendError, Space, UnixDatagram, UnixListener,
-    UnixSeqpacket, UnixStream,
+    AncillaryBuf, Errno, IoSlice, IoSliceMut, RecvOptions, SendError, SendOptions, Space,
+    UnixDatagram, UnixListener, UnixSeqpacket, UnixStream,
 };
 
 use crate::common::{Watchdog, skip};
@@ -49,9 +49,22 @@ fn refused_descriptors_are_eperm<T: Queue>(_: &str) {
     }
     let refused = Err(SendError::Kernel(Errno::PERM));
     assert_eq!(a.send_fds(b"x", &[a.as_fd()]), refused);
-    assert_eq!(a.put(b"data"), Ok(4));
+    // Nothing of it is queued, be it more than is queued at once.
+    assert_eq!(a.send_fds(&[1; 200_000], &[a.as_fd()]), refused);
+    let queued = [a.unread_memory(), b.readable()];
+    assert!(a.send_fds(&[1; 300_000], &[a.as_fd()]).is_err());
+    assert_eq!([a.unread_memory(), b.readable()], queued);
+    assert_eq!(b.readable(), Ok(6));
+    // A message of no descriptors is none.
+    let mut control = AncillaryBuf::<{ Space::new().rights::<1>().bytes() }>::new();
+    let mut writer = control.writer();
+    writer.push_fds(&[]).unwrap();
+    let sent = a.send_with(&[IoSlice::new(b"da")], &writer, SendOptions::new());
+    assert_eq!(sent.map(|sent| sent.bytes), Ok(2));
     assert_eq!(b.send_fds(b"x", &[a.as_fd()]).map(|sent| sent.bytes), Ok(1));
     assert!(b.recv_fds_exact::<1>(&mut [0; 6]).is_ok());
+    assert_eq!(b.get(&mut [0; 8]), Ok(2));
+    assert_eq!(a.put(b"data"), Ok(4));
     assert_eq!(b.get(&mut [0; 8]), Ok(4));
     b.set_passrights(true).unwrap();
     assert_eq!(a.send_fds(b"x", &[a.as_fd()]).map(|sent| sent.bytes), Ok(1));
