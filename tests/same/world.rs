@@ -332,7 +332,8 @@ impl<M: Make> World<M> {
         let waits = &mut self.waits[socket.open];
         match op.call {
             Call::Nonblocking => {
-                waits.nonblocking = op.what.is_multiple_of(2);
+                // Seldom not: each call that waits takes a tick.
+                waits.nonblocking = !op.what.is_multiple_of(4);
                 on_all!(socket, any => seen(any.nonblocking(waits.nonblocking)))
             }
             Call::Limits => on_data!(socket, data => seen(data.limits())),
