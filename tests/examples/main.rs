@@ -15,6 +15,7 @@ mod credentials;
 mod datagram;
 mod echo;
 mod fd_stream;
+mod many_clients;
 mod passing;
 mod program;
 mod servers;

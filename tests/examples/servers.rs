@@ -6,22 +6,20 @@ use afunix::{UnixDatagram, UnixListener, UnixStream};
 
 use crate::program::*;
 
+const SERVERS: [&str; 5] =
+    ["echo_server", "epoll_echo", "tokio_echo", "datagram_server", "credentials_server"];
+
 #[test]
 fn servers_stop_at_a_signal_and_remove_their_file() {
-    for (name, signal) in [
-        ("echo_server", libc::SIGINT),
-        ("echo_server", libc::SIGTERM),
-        ("datagram_server", libc::SIGINT),
-        ("datagram_server", libc::SIGTERM),
-        ("credentials_server", libc::SIGINT),
-        ("credentials_server", libc::SIGTERM),
-    ] {
+    let each = SERVERS.iter().flat_map(|name| [(*name, libc::SIGINT), (*name, libc::SIGTERM)]);
+    for (name, signal) in each {
         let (_dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
         assert!(Path::new(&path).exists());
         // A client that stays does not keep the server.
         let idle = UnixStream::connect(&parse(&path));
-        if idle.is_ok() {
+        assert_eq!(idle.is_ok(), name.contains("echo"));
+        if name == "echo_server" {
             assert_eq!(server.line(), "client 1: connected from <unnamed>");
         }
         server.signal(signal);
@@ -57,7 +55,7 @@ fn echo_server_stops_at_a_signal_when_it_has_no_descriptor_left() {
 
 #[test]
 fn servers_leave_alone_what_took_the_place_of_their_file() {
-    for name in ["echo_server", "datagram_server", "credentials_server"] {
+    for name in SERVERS {
         let (dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
         std::fs::rename(&path, dir.join("moved")).unwrap();
@@ -76,6 +74,8 @@ fn servers_say_what_is_wrong_with_their_arguments() {
     let long = format!("@{}", "n".repeat(108));
     for (server, verb, option) in [
         ("echo_server", "listen on", "--connections"),
+        ("epoll_echo", "listen on", "--connections"),
+        ("tokio_echo", "listen on", "--connections"),
         ("datagram_server", "receive at", "--buffer"),
         ("credentials_server", "receive at", "--messages"),
     ] {
