@@ -71,6 +71,21 @@ fn ticks(pid: u32) -> u64 {
     stat(pid, 14) + stat(pid, 15)
 }
 
+/// By the side of a program that does spin, on whatever else this machine has to do.
+#[track_caller]
+fn assert_does_not_spin(server: &Running) {
+    const TICKS: u64 = 30;
+    let mut spinning = Command::new("sh");
+    spinning.args(["-c", "while :; do :; done"]);
+    let spinning = Running::spawn(spinning);
+    let before = ticks(server.id());
+    while ticks(spinning.id()) < TICKS {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let spent = ticks(server.id()) - before;
+    assert!(spent < TICKS / 4, "{spent} ticks, where one that spins has {TICKS}");
+}
+
 /// The memory of a process, in bytes.
 fn memory(pid: u32) -> u64 {
     // SAFETY: it takes a number.
@@ -183,20 +198,22 @@ fn they_give_back_descriptors_with_the_bytes_they_came_with() {
     let _watchdog = Watchdog::new();
     for name in SERVERS {
         let (_dir, [path, _]) = names();
-        let server = Running::server(name, &path, &[]);
+        let mut server = Running::server(name, &path, &[]);
         let before = descriptors(&server);
         let stream = UnixStream::connect(&parse(&path)).unwrap();
         for count in [1, 2, 16, 0, 3] {
             let files: Vec<_> = (0..count).map(|_| file()).collect();
             let lent: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
-            // Bytes before them, with them, and after them, so that the server may receive the first
-            // two at once: the descriptors stay with the second.
+            // Bytes before them, with them, and after them. The server is held meanwhile, so that it
+            // receives the first two at once: the descriptors stay with the second.
+            server.signal(libc::SIGSTOP);
             stream.write(b"before ").unwrap();
             stream.send_fds(b"with ", &lent).unwrap();
             stream.write(b"after").unwrap();
+            server.signal(libc::SIGCONT);
             let (mut bytes, mut back) = (Vec::new(), Vec::new());
             while bytes.len() < 17 {
-                let mut buf = [0; 64];
+                let mut buf = [0; 5];
                 let (received, fds) = stream.recv_fds::<32>(&mut buf).unwrap();
                 bytes.extend_from_slice(&buf[..received.bytes]);
                 if !fds.is_empty() {
@@ -278,9 +295,13 @@ fn a_client_that_does_not_read_harms_nobody() {
         let grown = memory(server.id()).saturating_sub(memory_before);
         assert!(grown < 512 * 1024, "the server has grown by {grown} bytes");
 
+        // That there is more to be read, and then an end, is no news while it cannot be sent.
+        assert_does_not_spin(&server);
+        lazy.shutdown(afunix::Shutdown::Write).unwrap();
+        assert_does_not_spin(&server);
+
         // It has all of it even so, each descriptor once.
         lazy.set_nonblocking(false).unwrap();
-        lazy.shutdown(afunix::Shutdown::Write).unwrap();
         let (mut back, mut came) = (Vec::new(), 0);
         let mut buf = vec![0; 3_000];
         loop {
@@ -330,17 +351,7 @@ fn without_a_descriptor_they_wait_and_do_not_spin() {
             (0..8).map(|_| UnixStream::connect(&parse(&path)).unwrap()).collect();
         assert_eq!(server.line(), "no descriptor left: 4 clients");
 
-        // By the side of a program that does spin, on whatever else this machine has to do.
-        let mut spinning = Command::new("sh");
-        spinning.args(["-c", "while :; do :; done"]);
-        let spinning = Running::spawn(spinning);
-        let before = ticks(server.id());
-        while ticks(spinning.id()) < 40 {
-            thread::sleep(Duration::from_millis(10));
-        }
-        let spent = ticks(server.id()) - before;
-        drop(spinning);
-        assert!(spent < 10, "{spent} ticks, where one that spins has 40");
+        assert_does_not_spin(&server);
 
         // Those that have a place are served, and the next as soon as one of them leaves.
         for _ in 0..4 {
