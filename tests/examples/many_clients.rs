@@ -158,6 +158,7 @@ fn tokio_echo_serves_thousands_at_once() {
 #[test]
 fn they_end_after_their_last_client() {
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, abstract_name]) = names();
         for addr in [&path, &abstract_name] {
             let server = Running::server(name, addr, &["--connections", "3"]);
@@ -180,6 +181,7 @@ fn they_give_back_every_byte() {
     let bytes: Vec<u8> =
         (0..5_000_000_u32).map(|i| i.wrapping_mul(0x9e37_79b9).to_be_bytes()[0]).collect();
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, _]) = names();
         let server = Running::server(name, &path, &["--connections", "1"]);
         let output = run_with("echo_client", &[&path], &bytes);
@@ -195,8 +197,8 @@ fn file() -> OwnedFd {
 
 #[test]
 fn they_give_back_descriptors_with_the_bytes_they_came_with() {
-    let _watchdog = Watchdog::new();
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
         let before = descriptors(&server);
@@ -236,6 +238,7 @@ fn they_give_back_descriptors_with_the_bytes_they_came_with() {
 #[test]
 fn they_end_a_client_with_more_descriptors_than_they_take() {
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, _]) = names();
         let server = Running::server(name, &path, &[]);
         let before = descriptors(&server);
@@ -260,8 +263,8 @@ fn they_end_a_client_with_more_descriptors_than_they_take() {
 /// What the server could not send is not read, so it stays in the client's own queue.
 #[test]
 fn a_client_that_does_not_read_harms_nobody() {
-    let _watchdog = Watchdog::new();
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, _]) = names();
         let server = Running::server(name, &path, &[]);
         let other = UnixStream::connect(&parse(&path)).unwrap();
@@ -322,6 +325,7 @@ fn a_client_that_does_not_read_harms_nobody() {
 #[test]
 fn they_outlive_clients_that_leave() {
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, _]) = names();
         let server = Running::server(name, &path, &[]);
         let before = descriptors(&server);
@@ -342,8 +346,8 @@ fn they_outlive_clients_that_leave() {
 
 #[test]
 fn without_a_descriptor_they_wait_and_do_not_spin() {
-    let _watchdog = Watchdog::new();
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, _]) = names();
         let server = Running::server(name, &path, &[]);
         limit_to(&server, 4);
@@ -368,6 +372,7 @@ fn without_a_descriptor_they_wait_and_do_not_spin() {
 #[test]
 fn without_a_descriptor_they_refuse_descriptors() {
     for name in SERVERS {
+        let _watchdog = Watchdog::new();
         let (_dir, [path, _]) = names();
         let server = Running::server(name, &path, &[]);
         let stream = UnixStream::connect(&parse(&path)).unwrap();
