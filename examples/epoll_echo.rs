@@ -1,4 +1,4 @@
-//! [`echo_server`](../echo_server.rs) for thousands of clients, in one thread, by epoll; and with the
+//! `echo_server` for thousands of clients, in one thread, by epoll; and with the
 //! descriptors that come along.
 //!
 //! ```text

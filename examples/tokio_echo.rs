@@ -1,4 +1,4 @@
-//! [`echo_server`](../echo_server.rs) on tokio; and with the descriptors that come along.
+//! `echo_server` on tokio; and with the descriptors that come along.
 //!
 //! ```text
 //! cargo run --example tokio_echo -- /tmp/echo.sock
