@@ -146,6 +146,7 @@ macro_rules! impl_socket {
             /// `EPIPE`, and a receive here that would wait gives 0 bytes (for datagrams only if it
             /// is blocking). A listener that is shut for reading accepts what is queued, then fails with
             /// `EINVAL` (while no descriptor is free: with `EMFILE`), and new connections are refused.
+            /// A `connect` that waits for a place there goes on waiting until the listener closes.
             ///
             /// # Errors
             ///

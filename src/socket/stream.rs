@@ -125,6 +125,7 @@ impl UnixStream {
     /// # Errors
     ///
     /// - `EPIPE`: the peer is gone or has shut down reading, or this side writing. No `SIGPIPE`.
+    /// - `ECONNRESET`, once: the peer closed with data of ours unread while this call waited.
     /// - `EAGAIN`: it is non-blocking and there is no room for a single byte.
     /// - `EINTR`: a signal came first; nothing was written.
     /// - `ENOTCONN`: it is not connected.

@@ -9,6 +9,8 @@ mod common;
 // Made to be taken along, and so it is here.
 #[path = "../../examples/fd_stream/frames.rs"]
 mod frames;
+#[path = "../../examples/http_get/response.rs"]
+mod response;
 
 mod abstract_name;
 mod credentials;
@@ -16,6 +18,8 @@ mod datagram;
 mod dgram_flood;
 mod echo;
 mod fd_stream;
+mod http_get;
+mod many_clients;
 mod passing;
 mod program;
 mod servers;

@@ -112,7 +112,8 @@ impl Running {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts any program.
+    pub fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // SAFETY: the closure makes one system call, without pointers, and nothing else.
         unsafe {
@@ -154,7 +155,7 @@ impl Running {
 
     /// Lets the program have this many descriptors from now on.
     pub fn limit_descriptors(&self, count: libc::rlim_t) {
-        let pid = self.child.as_ref().expect("a program that runs").id();
+        let pid = self.id();
         let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
         let old = std::ptr::null_mut();
         // SAFETY: one limit to read, and none to write.
@@ -176,6 +177,10 @@ impl Running {
 
     pub fn child(&mut self) -> &mut Child {
         self.child.as_mut().expect("a child")
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("a program that runs").id()
     }
 
     pub fn signal(&mut self, signal: i32) {

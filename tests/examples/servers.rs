@@ -1,32 +1,91 @@
 //! What the servers, and both clients, say and do alike.
 
 use std::path::Path;
+use std::process::{Child, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use afunix::{UnixDatagram, UnixListener, UnixStream};
 
+use crate::common::{LONG, finish};
 use crate::program::*;
+
+const SERVERS: [&str; 5] =
+    ["echo_server", "epoll_echo", "tokio_echo", "datagram_server", "credentials_server"];
 
 #[test]
 fn servers_stop_at_a_signal_and_remove_their_file() {
-    for (name, signal) in [
-        ("echo_server", libc::SIGINT),
-        ("echo_server", libc::SIGTERM),
-        ("datagram_server", libc::SIGINT),
-        ("datagram_server", libc::SIGTERM),
-        ("credentials_server", libc::SIGINT),
-        ("credentials_server", libc::SIGTERM),
-    ] {
+    let each = SERVERS.iter().flat_map(|name| [(*name, libc::SIGINT), (*name, libc::SIGTERM)]);
+    for (name, signal) in each {
         let (_dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
         assert!(Path::new(&path).exists());
         // A client that stays does not keep the server.
         let idle = UnixStream::connect(&parse(&path));
-        if idle.is_ok() {
+        assert_eq!(idle.is_ok(), name.contains("echo"));
+        if name == "echo_server" {
             assert_eq!(server.line(), "client 1: connected from <unnamed>");
         }
         server.signal(signal);
         assert_eq!(server.end(), ["interrupted"]);
         assert!(!Path::new(&path).exists());
+    }
+}
+
+#[test]
+fn servers_go_on_if_nobody_reads_what_they_print() {
+    for name in SERVERS {
+        let (_dir, [path, _]) = names();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = example(name);
+        command.arg(&path).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+        let mut server = Killed(Some(command.spawn().unwrap()));
+        let start = Instant::now();
+        while !Path::new(&path).exists() {
+            assert!(start.elapsed() < LONG / 2, "{name} has not bound its name");
+            thread::sleep(Duration::from_millis(5));
+        }
+        if name.contains("echo") {
+            for word in ["one", "two"] {
+                assert_eq!(lines(&connecting(&path, word)), [word]);
+            }
+        } else {
+            let client = UnixDatagram::unbound().unwrap();
+            client.send_to(b"one", &parse(&path)).unwrap();
+            client.send_to(b"two", &parse(&path)).unwrap();
+            // It has received both, so it waits for signals too.
+            while client.unread_memory().unwrap() > 0 {
+                assert!(start.elapsed() < LONG / 2, "{name} does not receive");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        let child = server.0.take().unwrap();
+        // SAFETY: no pointers; the child was not waited for, so the id is its own.
+        assert_eq!(unsafe { libc::kill(child.id().try_into().unwrap(), libc::SIGTERM) }, 0);
+        assert_eq!(lines(&finish(child)), [""; 0]);
+        assert!(!Path::new(&path).exists(), "{name} has left its file");
+    }
+}
+
+/// A client of a server that may be bound and not listen yet.
+fn connecting(path: &str, word: &str) -> Output {
+    let start = Instant::now();
+    while UnixStream::connect(&parse(path)).is_err() && start.elapsed() < LONG / 2 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    run("echo_client", &[path, word])
+}
+
+/// A child that is killed if the test fails.
+struct Killed(Option<Child>);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -57,7 +116,7 @@ fn echo_server_stops_at_a_signal_when_it_has_no_descriptor_left() {
 
 #[test]
 fn servers_leave_alone_what_took_the_place_of_their_file() {
-    for name in ["echo_server", "datagram_server", "credentials_server"] {
+    for name in SERVERS {
         let (dir, [path, _]) = names();
         let mut server = Running::server(name, &path, &[]);
         std::fs::rename(&path, dir.join("moved")).unwrap();
@@ -76,6 +135,8 @@ fn servers_say_what_is_wrong_with_their_arguments() {
     let long = format!("@{}", "n".repeat(108));
     for (server, verb, option) in [
         ("echo_server", "listen on", "--connections"),
+        ("epoll_echo", "listen on", "--connections"),
+        ("tokio_echo", "listen on", "--connections"),
         ("datagram_server", "receive at", "--buffer"),
         ("credentials_server", "receive at", "--messages"),
     ] {

@@ -1,13 +1,16 @@
 //! Peeks that move on.
 
+use std::thread;
+
 use afunix::{Errno, UnixDatagram, UnixSeqpacket};
 
-use crate::common::Watchdog;
+use crate::common::{Watchdog, start_waiting};
 use crate::traits::Queue;
 
 for_data!(
     peeks_move_on_and_receives_move_back
     offset_may_be_set_and_taken_away
+    peek_behind_all_that_is_queued_waits
 );
 
 /// See "Peeks may move on" in `kernel.md`.
@@ -60,6 +63,24 @@ fn offset_may_be_set_and_taken_away<T: Queue>(_: &str) {
     b.set_peek_offset(None).unwrap();
     assert_eq!(b.peek_offset(), Ok(None));
     assert_eq!((b.look(&mut buf), b.look(&mut buf)), (Ok(5), Ok(5)));
+}
+
+/// See "Peeks may move on" in `kernel.md`.
+fn peek_behind_all_that_is_queued_waits<T: Queue>(_: &str) {
+    let (a, b) = T::pair().unwrap();
+    b.set_peek_offset(Some(0)).unwrap();
+    a.put(b"hello").unwrap();
+    let mut buf = [0; 8];
+    assert_eq!(b.look(&mut buf), Ok(5));
+    thread::scope(|scope| {
+        let waiting = start_waiting(scope, || b.look(&mut buf));
+        a.put(b"you").unwrap();
+        assert_eq!(waiting.join().unwrap(), Ok(3));
+    });
+    assert_eq!((&buf[..3], b.peek_offset()), (&b"you"[..], Ok(Some(8))));
+    b.set_peek_offset(None).unwrap();
+    let whole = if T::TYPE == libc::SOCK_STREAM { 8 } else { 5 };
+    assert_eq!(b.get(&mut buf), Ok(whole));
 }
 
 macro_rules! check_sizes {

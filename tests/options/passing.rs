@@ -1,7 +1,8 @@
 //! What may come with a message.
 
 use afunix::{
-    AncillaryBuf, Errno, IoSliceMut, RecvOptions, SendError, Space, UnixSeqpacket, UnixStream,
+    AncillaryBuf, Errno, IoSlice, IoSliceMut, RecvOptions, SendError, SendOptions, Space,
+    UnixDatagram, UnixListener, UnixSeqpacket, UnixStream,
 };
 
 use crate::common::{Watchdog, skip};
@@ -48,9 +49,22 @@ fn refused_descriptors_are_eperm<T: Queue>(_: &str) {
     }
     let refused = Err(SendError::Kernel(Errno::PERM));
     assert_eq!(a.send_fds(b"x", &[a.as_fd()]), refused);
-    assert_eq!(a.put(b"data"), Ok(4));
+    // Nothing of it is queued, be it more than is queued at once.
+    assert_eq!(a.send_fds(&[1; 200_000], &[a.as_fd()]), refused);
+    let queued = [a.unread_memory(), b.readable()];
+    assert!(a.send_fds(&[1; 300_000], &[a.as_fd()]).is_err());
+    assert_eq!([a.unread_memory(), b.readable()], queued);
+    assert_eq!(b.readable(), Ok(6));
+    // A message of no descriptors is none.
+    let mut control = AncillaryBuf::<{ Space::new().rights::<1>().bytes() }>::new();
+    let mut writer = control.writer();
+    writer.push_fds(&[]).unwrap();
+    let sent = a.send_with(&[IoSlice::new(b"da")], &writer, SendOptions::new());
+    assert_eq!(sent.map(|sent| sent.bytes), Ok(2));
     assert_eq!(b.send_fds(b"x", &[a.as_fd()]).map(|sent| sent.bytes), Ok(1));
     assert!(b.recv_fds_exact::<1>(&mut [0; 6]).is_ok());
+    assert_eq!(b.get(&mut [0; 8]), Ok(2));
+    assert_eq!(a.put(b"data"), Ok(4));
     assert_eq!(b.get(&mut [0; 8]), Ok(4));
     b.set_passrights(true).unwrap();
     assert_eq!(a.send_fds(b"x", &[a.as_fd()]).map(|sent| sent.bytes), Ok(1));
@@ -84,6 +98,8 @@ fn bytes_left_are_told_if_asked_for() {
     let (a, b) = UnixStream::pair().unwrap();
     let (packet, _other) = UnixSeqpacket::pair().unwrap();
     assert_eq!(set_option(&packet, SO_INQ, 1_i32), Err(libc::ENOPROTOOPT));
+    let (datagram, _other) = UnixDatagram::pair().unwrap();
+    assert_eq!(set_option(&datagram, SO_INQ, 1_i32), Err(libc::ENOPROTOOPT));
     if b.set_inq(true) == Err(Errno::NOPROTOOPT) {
         return skip("SO_INQ is of Linux 6.17");
     }
@@ -105,4 +121,29 @@ fn bytes_left_are_told_if_asked_for() {
     b.set_inq(true).unwrap();
     b.set_inq(true).unwrap();
     assert_eq!(left(RecvOptions::new()), Some(1));
+    assert_eq!(left(RecvOptions::new()), Some(0));
+    // At the end there are none left.
+    drop(a);
+    assert_eq!(left(RecvOptions::new()), Some(0));
+}
+
+#[test]
+fn bytes_left_may_be_asked_for_at_any_time() {
+    let _watchdog = Watchdog::new();
+    let (listener, there) = UnixListener::autobind().unwrap();
+    let client = UnixStream::unbound().unwrap();
+    if client.set_inq(true) == Err(Errno::NOPROTOOPT) {
+        return skip("SO_INQ is of Linux 6.17");
+    }
+    client.connect_to(&there).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    server.set_inq(true).unwrap();
+    for (from, to) in [(&client, &server), (&server, &client)] {
+        from.write(b"hello").unwrap();
+        let mut control = AncillaryBuf::<{ Space::new().bytes_left().bytes() }>::new();
+        let mut buf = [0; 4];
+        let data = &mut [IoSliceMut::new(&mut buf)];
+        let (_, ancillary) = to.recv_with(data, &mut control, RecvOptions::new()).unwrap();
+        assert_eq!(ancillary.bytes_left(), Some(1));
+    }
 }

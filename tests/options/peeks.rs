@@ -87,6 +87,8 @@ fn peek_tells_the_true_size_of_a_message() {
     a.send(b"a long story").unwrap();
     let seen = b.peek(&mut buf).unwrap();
     assert_eq!((seen.bytes, seen.size, seen.is_truncated(), &buf), (4, 12, true, b"a lo"));
+    let seen = b.peek(&mut []).unwrap();
+    assert_eq!((seen.bytes, seen.size, seen.is_truncated()), (0, 12, true));
     assert_eq!(b.recv(&mut [0; 16]).unwrap().bytes, 12);
     a.send(b"").unwrap();
     let seen = b.peek(&mut buf).unwrap();

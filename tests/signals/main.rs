@@ -6,4 +6,5 @@ mod common;
 
 mod exec;
 mod interrupted;
+mod restarted;
 mod sigpipe;

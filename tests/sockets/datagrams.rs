@@ -97,6 +97,27 @@ fn datagram_send_to_a_closed_peer_drops_the_own_queue_and_then_is_enotconn() {
 }
 
 #[test]
+fn datagram_peer_that_was_made_anew_must_be_connected_to_anew() {
+    let _watchdog = Watchdog::new();
+    let there = name("there");
+    let peer = UnixDatagram::bind(&there).unwrap();
+    let (a, a_name) = named();
+    a.connect(&there).unwrap();
+    drop(peer);
+    let again = UnixDatagram::bind(&there).unwrap();
+    again.set_nonblocking(true).unwrap();
+    // The name is not the peer.
+    assert_eq!(a.peer_addr(), Ok(there));
+    assert_eq!(a.send(b"x"), Err(Errno::CONNREFUSED));
+    assert_eq!(a.send(b"x"), Err(Errno::NOTCONN));
+    assert_eq!(a.peer_addr(), Err(Errno::NOTCONN));
+    assert_eq!(size(&again), Err(Errno::AGAIN));
+    assert_eq!((again.send_to(b"hello", &a_name), size(&a)), (Ok(5), Ok(5)));
+    a.connect(&there).unwrap();
+    assert_eq!((a.send(b"x"), size(&again)), (Ok(1), Ok(1)));
+}
+
+#[test]
 fn datagram_send_to_a_name_of_a_closed_socket_keeps_the_own_queue() {
     let _watchdog = Watchdog::new();
     let ((a, a_name), (b, _)) = (named(), named());

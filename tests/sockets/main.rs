@@ -6,6 +6,7 @@ mod common;
 
 mod adoption;
 mod bytes;
+mod capacity;
 mod closing;
 mod connecting;
 mod datagrams;
@@ -15,4 +16,6 @@ mod listening;
 mod messages;
 mod names;
 mod nonblocking;
+mod polling;
 mod seen_names;
+mod waiting;
