@@ -4,10 +4,12 @@
 //! each holds numbers, prints them, and has an `errno()` so that a program that speaks only errno
 //! can pass it on.
 
+mod accept;
 mod control;
 
 use core::fmt;
 
+pub use accept::AcceptError;
 pub use control::{CapacityError, RecvError, SendError, Truncation};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -339,6 +341,7 @@ macro_rules! impl_into_errno {
 }
 
 impl_into_errno! {
+    AcceptError;
     AddrError;
     DecodeError;
     WrongSocket;

@@ -63,8 +63,8 @@ pub use ancillary::{
 };
 pub use cred::{Credentials, PidFd};
 pub use error::{
-    AddrError, AdoptError, CapacityError, DecodeError, ListenError, RecvError, SendError,
-    Truncation, WrongSocket,
+    AcceptError, AddrError, AdoptError, CapacityError, DecodeError, ListenError, RecvError,
+    SendError, Truncation, WrongSocket,
 };
 pub use message::{
     RecvOptions, SendOptions, Sent, passcred, passpidfd, recv_fds, recv_fds_exact, recv_fds_into,
@@ -81,7 +81,8 @@ pub use rustix::net::Shutdown;
 #[doc(no_inline)]
 pub use rustix::process::Pid;
 pub use socket::{
-    Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
+    Deadline, Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
+    UnixStream,
 };
 #[cfg(feature = "embedded-io-07")]
 pub use with_embedded_io::IoError;

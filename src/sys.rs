@@ -19,7 +19,6 @@
 )]
 
 pub(crate) mod addr;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod data;

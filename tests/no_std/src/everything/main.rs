@@ -11,6 +11,7 @@ mod addr;
 mod check;
 mod control;
 mod datagram;
+mod deadlines;
 mod embedded;
 mod errors;
 mod listeners;
@@ -38,7 +39,7 @@ fn main() -> i32 {
 
 fn run() -> Result<(), Failure> {
     type Step = fn() -> Result<(), Failure>;
-    let steps: [(&str, Step); 10] = [
+    let steps: [(&str, Step); 11] = [
         ("addresses", addr::run),
         ("text", text::run),
         ("errors", errors::run),
@@ -49,6 +50,7 @@ fn run() -> Result<(), Failure> {
         ("listeners", listeners::run),
         ("descriptors", passing::run),
         ("control messages", control::special),
+        ("deadlines", deadlines::run),
     ];
     for (name, step) in steps {
         step()?;
