@@ -4,11 +4,13 @@
 //! each holds numbers, prints them, and has an `errno()` so that a program that speaks only errno
 //! can pass it on.
 
+mod accept;
 mod batch;
 mod control;
 
 use core::fmt;
 
+pub use accept::AcceptError;
 pub use batch::BatchFull;
 pub use control::{CapacityError, RecvError, SendError, Truncation};
 use rustix::fd::OwnedFd;
@@ -341,6 +343,7 @@ macro_rules! impl_into_errno {
 }
 
 impl_into_errno! {
+    AcceptError;
     AddrError;
     DecodeError;
     WrongSocket;

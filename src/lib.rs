@@ -63,8 +63,8 @@ pub use ancillary::{
 };
 pub use cred::{Credentials, PidFd};
 pub use error::{
-    AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError, RecvError,
-    SendError, Truncation, WrongSocket,
+    AcceptError, AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError,
+    RecvError, SendError, Truncation, WrongSocket,
 };
 pub use message::{
     BatchBuf, BatchMessage, BatchMessages, RecvBatch, RecvOptions, SendBatch, SendOptions, Sent,
@@ -82,7 +82,8 @@ pub use rustix::net::Shutdown;
 #[doc(no_inline)]
 pub use rustix::process::Pid;
 pub use socket::{
-    Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
+    Deadline, Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
+    UnixStream,
 };
 #[cfg(feature = "embedded-io-07")]
 pub use with_embedded_io::IoError;

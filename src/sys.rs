@@ -21,7 +21,6 @@
 
 pub(crate) mod addr;
 pub(crate) mod batch;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod data;
