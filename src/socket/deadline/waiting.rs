@@ -168,6 +168,18 @@ impl<'a> Waiting<'a> {
     }
 }
 
+/// Whether nobody will send any more. A socket that will not say is taken for one whose peer is gone.
+pub(crate) fn hung_up(fd: BorrowedFd<'_>) -> bool {
+    loop {
+        match wait(&mut [PollFd::from_borrowed_fd(fd, SHUT)], Duration::ZERO) {
+            Ok(count) => return count > 0,
+            // It does not wait: no signal keeps it from its answer for long.
+            Err(Errno::INTR) => {}
+            Err(_) => return true,
+        }
+    }
+}
+
 /// Waits for at most so long, and gives how many are ready.
 fn wait(asked: &mut [PollFd<'_>], time: Duration) -> Result<usize, Errno> {
     // More is not waited for at once: what is left is looked at again.
