@@ -4,12 +4,14 @@
 //! each holds numbers, prints them, and has an `errno()` so that a program that speaks only errno
 //! can pass it on.
 
+mod accept;
 mod batch;
 mod control;
 mod peer;
 
 use core::fmt;
 
+pub use accept::AcceptError;
 pub use batch::BatchFull;
 pub use control::{CapacityError, RecvError, SendError, Truncation};
 pub use peer::{PeerError, Refused, Wanted};
@@ -343,6 +345,7 @@ macro_rules! impl_into_errno {
 }
 
 impl_into_errno! {
+    AcceptError;
     AddrError;
     DecodeError;
     WrongSocket;

@@ -64,8 +64,8 @@ pub use ancillary::{
 };
 pub use cred::{Credentials, PidFd};
 pub use error::{
-    AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError, PeerError,
-    RecvError, Refused, SendError, Truncation, Wanted, WrongSocket,
+    AcceptError, AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError,
+    PeerError, RecvError, Refused, SendError, Truncation, Wanted, WrongSocket,
 };
 pub use message::{
     BatchBuf, BatchMessage, BatchMessages, RecvBatch, RecvOptions, SendBatch, SendOptions, Sent,
@@ -86,7 +86,8 @@ pub use rustix::net::Shutdown;
 #[doc(no_inline)]
 pub use rustix::process::Pid;
 pub use socket::{
-    Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
+    Deadline, Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
+    UnixStream,
 };
 #[cfg(feature = "embedded-io-07")]
 pub use with_embedded_io::IoError;

@@ -27,9 +27,17 @@ use crate::{AsFd, BorrowedFd, Errno, IoSlice, IoSliceMut, OwnedFd};
 type Known = Option<Kind>;
 
 fn is_stream(fd: BorrowedFd<'_>, known: Known) -> Result<bool, Errno> {
+    is(Kind::Stream, fd, known)
+}
+
+fn is_datagram(fd: BorrowedFd<'_>, known: Known) -> Result<bool, Errno> {
+    is(Kind::Datagram, fd, known)
+}
+
+fn is(wanted: Kind, fd: BorrowedFd<'_>, known: Known) -> Result<bool, Errno> {
     match known {
-        Some(kind) => Ok(kind == Kind::Stream),
-        None => sockopt::kind(fd).map(|number| number == Kind::Stream.number()),
+        Some(kind) => Ok(kind == wanted),
+        None => sockopt::kind(fd).map(|number| number == wanted.number()),
     }
 }
 

@@ -3,11 +3,13 @@
 //!
 //! What they do alike stands in `shared` (all five), `data` (the three that carry data),
 //! `connected` (the two that connect) and `listening` (the two that listen); each type's own file
-//! holds what only it can do. Options of all of them are in `options`, `timeouts` and `queues`.
+//! holds what only it can do. Options of all of them are in `options`, `timeouts` and `queues`; what
+//! they do until a deadline, in `deadline`.
 
 mod connected;
 mod data;
 mod datagram;
+mod deadline;
 mod listening;
 mod open;
 mod options;
@@ -18,6 +20,8 @@ mod stream;
 mod timeouts;
 
 pub use datagram::UnixDatagram;
+pub use deadline::Deadline;
+pub(crate) use deadline::{Waiting, hung_up};
 pub use listening::{UnixListener, UnixSeqpacketListener};
 pub use seqpacket::UnixSeqpacket;
 pub use stream::UnixStream;

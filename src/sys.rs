@@ -6,9 +6,8 @@
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
 //! - [`control`], [`fds`]: control messages, and who owns the descriptors in them and out of them.
 //! - [`batch`]: the memory of many messages in one call, and who owns the descriptors in it.
-//! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`data`], [`msg`], [`peer`],
-//!   [`clock`]: calls that rustix lacks, or whose form
-//!   there keeps a panic reachable, behind safe functions.
+//! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`peer`], [`data`], [`msg`], [`clock`]: calls that rustix
+//!   lacks, or whose form there keeps a panic reachable, behind safe functions.
 //!
 //! The rules: one operation a block; a `SAFETY:` that answers each precondition of that operation;
 //! and what the kernel is relied on for stands in `kernel.md`, with a test.
@@ -22,7 +21,6 @@
 
 pub(crate) mod addr;
 pub(crate) mod batch;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod data;

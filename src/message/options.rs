@@ -1,6 +1,7 @@
 //! How a message is to be sent or received, and how much was sent.
 
 use crate::addr::UnixAddr;
+use crate::socket::Deadline;
 use crate::sys::msg::{DONTWAIT, PEEK};
 
 /// How [`send_with`](crate::send_with) sends: by default to the peer, waiting while there is no room.
@@ -23,6 +24,7 @@ use crate::sys::msg::{DONTWAIT, PEEK};
 pub struct SendOptions<'a> {
     pub(super) to: Option<&'a UnixAddr>,
     pub(super) flags: u32,
+    pub(super) deadline: Option<Deadline>,
 }
 
 impl<'a> SendOptions<'a> {
@@ -33,7 +35,7 @@ impl<'a> SendOptions<'a> {
     /// See [`SendOptions`].
     #[inline]
     pub const fn new() -> Self {
-        Self { to: None, flags: 0 }
+        Self { to: None, flags: 0, deadline: None }
     }
 
     /// Sends to whoever has this name, as `sendto` does. For datagrams: a connected stream refuses it
@@ -58,7 +60,33 @@ impl<'a> SendOptions<'a> {
     #[doc(alias = "MSG_DONTWAIT")]
     #[inline]
     pub const fn nonblocking(mut self) -> Self {
-        self.flags |= DONTWAIT;
+        (self.flags, self.deadline) = (self.flags | DONTWAIT, None);
+        self
+    }
+
+    /// Waits until this deadline and no longer, whatever the socket is set to; then it fails with
+    /// `ETIMEDOUT`, and nothing was sent. Of this and [`nonblocking`](Self::nonblocking) the later counts.
+    ///
+    /// A **stream** may take less than it is given, as if it were non-blocking. To an address datagrams are
+    /// sent as by [`send_to_deadline`](crate::UnixDatagram::send_to_deadline); who has only a descriptor
+    /// pays a question for its type (`SO_TYPE`), if it has to wait. For all else see [`Deadline`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use afunix::{AncillaryBuf, Deadline, IoSlice, SendOptions, UnixSeqpacket};
+    ///
+    /// let (a, b) = UnixSeqpacket::pair()?;
+    /// let mut none = AncillaryBuf::<0>::new();
+    /// let options = SendOptions::new().deadline(Deadline::after(Duration::from_secs(1))?);
+    /// a.send_with(&[IoSlice::new(b"in time")], &none.writer(), options)?;
+    /// # drop(b);
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    #[inline]
+    pub const fn deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 }
@@ -88,6 +116,7 @@ pub struct RecvOptions<'a> {
     pub(super) from: Option<&'a mut UnixAddr>,
     pub(super) flags: u32,
     pub(super) lossy: bool,
+    pub(super) deadline: Option<Deadline>,
 }
 
 impl<'a> RecvOptions<'a> {
@@ -98,7 +127,7 @@ impl<'a> RecvOptions<'a> {
     /// See [`RecvOptions`].
     #[inline]
     pub const fn new() -> Self {
-        Self { from: None, flags: 0, lossy: false }
+        Self { from: None, flags: 0, lossy: false, deadline: None }
     }
 
     /// Writes the sender's address into `addr`; of a connection that is the peer's. Unnamed if it has
@@ -126,7 +155,35 @@ impl<'a> RecvOptions<'a> {
     #[doc(alias = "MSG_DONTWAIT")]
     #[inline]
     pub const fn nonblocking(mut self) -> Self {
-        self.flags |= DONTWAIT;
+        (self.flags, self.deadline) = (self.flags | DONTWAIT, None);
+        self
+    }
+
+    /// Waits until this deadline and no longer, whatever the socket is set to; then it fails with
+    /// `ETIMEDOUT`, and nothing was received. Of this and [`nonblocking`](Self::nonblocking) the later
+    /// counts. See [`Deadline`].
+    ///
+    /// # Examples
+    ///
+    /// A descriptor, within a second or not at all:
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use afunix::{AncillaryBuf, AsFd, Deadline, IoSliceMut, RecvOptions, Space, UnixSeqpacket};
+    ///
+    /// let (a, b) = UnixSeqpacket::pair()?;
+    /// # a.send_fds(b"x", &[b.as_fd()])?;
+    /// let mut control = AncillaryBuf::<{ Space::new().rights::<1>().bytes() }>::new();
+    /// let mut buf = [0; 16];
+    /// let options = RecvOptions::new().deadline(Deadline::after(Duration::from_secs(1))?);
+    /// let (_, mut ancillary) = b.recv_with(&mut [IoSliceMut::new(&mut buf)], &mut control, options)?;
+    /// let fd = ancillary.take_fds().next();
+    /// # assert!(fd.is_some());
+    /// # Ok::<(), afunix::Errno>(())
+    /// ```
+    #[inline]
+    pub const fn deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 

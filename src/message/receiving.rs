@@ -4,11 +4,14 @@ use core::mem::MaybeUninit;
 
 use super::{Known, RecvOptions, is_stream};
 use crate::ancillary::{Ancillary, Fds, cause};
+
 use crate::error::{RecvError, Truncation};
-use crate::socket::Received;
+use crate::socket::{Received, Waiting};
 use crate::sys::control::{Arrived, LEVEL, Messages};
 use crate::sys::fds::FdsRoom;
-use crate::sys::msg::{CTRUNC, Incoming, PEEK, PIECES_MAX, receive, received_len};
+use crate::sys::msg::{
+    CTRUNC, Incoming, PEEK, PIECES_MAX, receive, receive_in_turns, received_len,
+};
 use crate::sys::socket::Kind;
 use crate::wire::cmsg::{FDS_MAX, SCM_CREDENTIALS, UCRED_LEN};
 use crate::{BorrowedFd, IoSliceMut, OwnedFd};
@@ -69,11 +72,18 @@ pub(super) fn recv_from<'b>(
         Some(Kind::Stream) if data.len() > PIECES_MAX => data.split_at_mut(PIECES_MAX).0,
         _ => data,
     };
-    let RecvOptions { from, flags, lossy } = options;
+    let RecvOptions { from, flags, lossy, deadline } = options;
     let control = if flags & PEEK == 0 { control } else { &mut [] };
     let control_room = control.len();
     let data_room = received_len(data);
-    let incoming = match receive(fd, data, control, from, flags) {
+    let incoming = match deadline {
+        None => receive(fd, data, control, from, flags),
+        Some(deadline) => {
+            let mut waiting = Waiting::to_receive(fd, deadline);
+            receive_in_turns(fd, data, control, from, flags, &mut || waiting.once_more())
+        }
+    };
+    let incoming = match incoming {
         Ok(incoming) => incoming,
         Err(errno) => return Err(RecvError::Kernel(errno)),
     };

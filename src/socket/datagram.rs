@@ -186,6 +186,7 @@ impl UnixDatagram {
     ///
     /// A connected socket may send elsewhere too. When the queue there has room again, `poll` tells
     /// only a socket that is connected to it; any other always looks ready.
+    /// [`send_to_deadline`](Self::send_to_deadline) can wait for it.
     ///
     /// # Errors
     ///

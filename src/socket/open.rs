@@ -1,15 +1,19 @@
 //! New sockets: opened, named, connected; and what a failure leaves behind, which is nothing.
 
+use core::time::Duration;
+
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, lstat, unlink};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
+use super::Deadline;
 use crate::addr::UnixAddr;
 use crate::error::{AdoptError, WrongSocket};
 use crate::sys::fd::borrow;
-use crate::sys::socket::{Kind, getsockname, socket};
+use crate::sys::socket::{Kind, getsockname, socket, socket_nonblocking};
 use crate::sys::sockopt;
+use crate::sys::timeout::{Timeout, set_timeout};
 use crate::wire::addr::AF_UNIX;
 
 /// Binds, but not to [`UnixAddr::UNNAMED`], by which the kernel would understand autobind.
@@ -60,6 +64,38 @@ pub(super) fn autobind(fd: BorrowedFd<'_>) -> Result<UnixAddr, Errno> {
 pub(super) fn connected(kind: Kind, to: &UnixAddr) -> Result<OwnedFd, Errno> {
     let fd = socket(kind)?;
     net::connect(borrow(&fd), to)?;
+    Ok(fd)
+}
+
+/// [`connected`], but waiting until the deadline at the longest.
+pub(super) fn connected_until(
+    kind: Kind,
+    to: &UnixAddr,
+    deadline: Deadline,
+) -> Result<OwnedFd, Errno> {
+    // The kernel counts no more than this on every machine; and more than it can count would be no
+    // limit, under which signals restart the call.
+    const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+    // Nobody else has this socket: its flag and its time limit are ours to set.
+    let fd = socket_nonblocking(kind)?;
+    let at_once = net::connect(borrow(&fd), to);
+    let mut left = match at_once {
+        Ok(()) => Duration::ZERO,
+        Err(Errno::AGAIN) => deadline.time_left()?,
+        Err(error) => return Err(error),
+    };
+    ioctl_fionbio(borrow(&fd), false)?;
+    if at_once.is_ok() {
+        return Ok(fd);
+    }
+    loop {
+        set_timeout(borrow(&fd), Timeout::Send, Some(left.min(MOST)))?;
+        match net::connect(borrow(&fd), to) {
+            Err(Errno::AGAIN) => left = deadline.time_left()?,
+            result => break result?,
+        }
+    }
+    set_timeout(borrow(&fd), Timeout::Send, None)?;
     Ok(fd)
 }
 

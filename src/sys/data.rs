@@ -14,6 +14,7 @@ use super::syscall::{fd_arg, int_arg, len_arg, ptr_arg, socket_call, syscall};
 
 const NOSIGNAL: i32 = net::MSG_NOSIGNAL.cast_signed();
 const TRUNC: i32 = net::MSG_TRUNC.cast_signed();
+const DONTWAIT: i32 = net::MSG_DONTWAIT.cast_signed();
 const PEEK: i32 = net::MSG_PEEK.cast_signed();
 
 /// Reads at most `buf.len()` bytes and gives how many.
@@ -27,6 +28,17 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
 /// Sends to the peer, `MSG_NOSIGNAL` set, and gives how many bytes went.
 #[inline]
 pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> Result<usize, Errno> {
+    send_flags(fd, buf, NOSIGNAL)
+}
+
+/// [`send`] that does not wait.
+#[inline]
+pub(crate) fn send_now(fd: BorrowedFd<'_>, buf: &[u8]) -> Result<usize, Errno> {
+    send_flags(fd, buf, NOSIGNAL | DONTWAIT)
+}
+
+#[inline]
+fn send_flags(fd: BorrowedFd<'_>, buf: &[u8], flags: i32) -> Result<usize, Errno> {
     let (pointer, len) = (ptr_arg(buf.as_ptr()), len_arg(buf.len()));
     let no_addr = ptr_arg::<u8>(null());
     // SAFETY: the kernel reads `buf.len()` bytes of `buf`, borrowed for the call; there is no
@@ -34,7 +46,7 @@ pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> Result<usize, Errno> {
     unsafe {
         socket_call!(
             __NR_sendto, SYS_SENDTO;
-            fd_arg(fd), pointer, len, int_arg(NOSIGNAL), no_addr, len_arg(0)
+            fd_arg(fd), pointer, len, int_arg(flags), no_addr, len_arg(0)
         )
     }
 }
@@ -42,6 +54,17 @@ pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> Result<usize, Errno> {
 /// Sends to an address, `MSG_NOSIGNAL` set, and gives how many bytes went.
 #[inline]
 pub(crate) fn sendto(fd: BorrowedFd<'_>, buf: &[u8], to: &UnixAddr) -> Result<usize, Errno> {
+    sendto_flags(fd, buf, to, NOSIGNAL)
+}
+
+/// [`sendto`] that does not wait.
+#[inline]
+pub(crate) fn sendto_now(fd: BorrowedFd<'_>, buf: &[u8], to: &UnixAddr) -> Result<usize, Errno> {
+    sendto_flags(fd, buf, to, NOSIGNAL | DONTWAIT)
+}
+
+#[inline]
+fn sendto_flags(fd: BorrowedFd<'_>, buf: &[u8], to: &UnixAddr, flags: i32) -> Result<usize, Errno> {
     let (pointer, len) = (ptr_arg(buf.as_ptr()), len_arg(buf.len()));
     let (addr, addr_len) = (ptr_arg(to.raw().as_ptr()), len_arg(to.addr_len()));
     // SAFETY: the kernel reads `buf.len()` bytes of `buf` and `addr_len` bytes of `to`, both
@@ -49,7 +72,7 @@ pub(crate) fn sendto(fd: BorrowedFd<'_>, buf: &[u8], to: &UnixAddr) -> Result<us
     unsafe {
         socket_call!(
             __NR_sendto, SYS_SENDTO;
-            fd_arg(fd), pointer, len, int_arg(NOSIGNAL), addr, addr_len
+            fd_arg(fd), pointer, len, int_arg(flags), addr, addr_len
         )
     }
 }
@@ -58,6 +81,13 @@ pub(crate) fn sendto(fd: BorrowedFd<'_>, buf: &[u8], to: &UnixAddr) -> Result<us
 #[inline]
 pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
     recv_flags(fd, buf, TRUNC)
+}
+
+/// [`recv`] that does not wait. Of a stream, which ignores `MSG_TRUNC`, it gives how many bytes were
+/// received.
+#[inline]
+pub(crate) fn recv_now(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    recv_flags(fd, buf, TRUNC | DONTWAIT)
 }
 
 /// [`recv`] that leaves the message in the queue. Of a stream, which ignores `MSG_TRUNC`, it gives how
@@ -101,6 +131,26 @@ pub(crate) fn recvfrom(
     buf: &mut [u8],
     from: &mut UnixAddr,
 ) -> Result<usize, Errno> {
+    recvfrom_flags(fd, buf, from, TRUNC)
+}
+
+/// [`recvfrom`] that does not wait.
+#[inline]
+pub(crate) fn recvfrom_now(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    from: &mut UnixAddr,
+) -> Result<usize, Errno> {
+    recvfrom_flags(fd, buf, from, TRUNC | DONTWAIT)
+}
+
+#[inline]
+fn recvfrom_flags(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    from: &mut UnixAddr,
+    flags: i32,
+) -> Result<usize, Errno> {
     let (pointer, len) = (ptr_arg(buf.as_mut_ptr()), len_arg(buf.len()));
     fill(from, |addr, addr_len| {
         // SAFETY:
@@ -109,7 +159,7 @@ pub(crate) fn recvfrom(
         unsafe {
             socket_call!(
                 __NR_recvfrom, SYS_RECVFROM;
-                fd_arg(fd), pointer, len, int_arg(TRUNC), addr, addr_len
+                fd_arg(fd), pointer, len, int_arg(flags), addr, addr_len
             )
         }
     })

@@ -152,23 +152,64 @@ pub(crate) fn receive<'b>(
     from: Option<&mut UnixAddr>,
     flags: u32,
 ) -> Result<Incoming<'b>, Errno> {
-    let flags = net::MSG_TRUNC | flags;
-    let mut header = Header::new(pieces.as_mut_ptr().cast(), pieces.len());
     let call = |header: &mut Header| {
         // SAFETY:
         // - all that the header points to is borrowed for the call, and as long as it says; the
         //   pieces are `IoSliceMut`s, which are `iovec`s by their documentation;
         // - what descriptors arrive are owned by what `receive_into` makes of them.
-        unsafe { recvmsg(fd, header, flags) }
+        unsafe { recvmsg(fd, header, net::MSG_TRUNC | flags) }
     };
+    // SAFETY: that call.
+    unsafe { receive_by(pieces, control, from, call) }
+}
+
+/// [`receive`] by calls that do not wait. After each that was `EAGAIN`, `once_more` tells whether to make
+/// another; if not, nothing was received: an empty message, from nobody.
+#[inline(never)]
+pub(crate) fn receive_in_turns<'b>(
+    fd: BorrowedFd<'_>,
+    pieces: &mut [IoSliceMut<'_>],
+    control: &'b mut [MaybeUninit<u8>],
+    from: Option<&mut UnixAddr>,
+    flags: u32,
+    // Not a parameter of the type: there is one copy of this, in nobody's way.
+    once_more: &mut dyn FnMut() -> Result<bool, Errno>,
+) -> Result<Incoming<'b>, Errno> {
+    let call = |header: &mut Header| loop {
+        // SAFETY: as in `receive`; after an error the header is what it was.
+        match unsafe { recvmsg(fd, header, net::MSG_TRUNC | DONTWAIT | flags) } {
+            Err(Errno::AGAIN) => {}
+            result => return result,
+        }
+        if !once_more()? {
+            (header.name_len, header.control_len) = (0, 0);
+            header.flags = MaybeUninit::new(0);
+            return Ok(0);
+        }
+    };
+    // SAFETY: that call; or none, and a header that says so.
+    unsafe { receive_by(pieces, control, from, call) }
+}
+
+/// # Safety
+///
+/// `call` must do what [`recvmsg`] does with the header, and nobody else own what descriptors arrive.
+#[inline(always)]
+unsafe fn receive_by<'b>(
+    pieces: &mut [IoSliceMut<'_>],
+    control: &'b mut [MaybeUninit<u8>],
+    from: Option<&mut UnixAddr>,
+    call: impl FnOnce(&mut Header) -> Result<usize, Errno>,
+) -> Result<Incoming<'b>, Errno> {
+    let mut header = Header::new(pieces.as_mut_ptr().cast(), pieces.len());
     let Some(from) = from else {
-        // SAFETY: that call.
+        // SAFETY: the caller's promise.
         return unsafe { receive_into(&mut header, control, call) };
     };
     let (name, capacity) = from.buffer();
     header.name = name;
     header.name_len = capacity.cast_signed();
-    // SAFETY: that call; and `name` is writable for `capacity` bytes.
+    // SAFETY: the caller's promise; and `name` is writable for `capacity` bytes.
     let incoming = unsafe { receive_into(&mut header, control, call) }?;
     match from.settle(header.name_len.cast_unsigned()) {
         Ok(()) => Ok(incoming),

@@ -33,8 +33,20 @@ impl Kind {
 /// A new socket, close-on-exec.
 #[inline]
 pub(crate) fn socket(kind: Kind) -> Result<OwnedFd, Errno> {
+    socket_flags(kind, CLOEXEC)
+}
+
+/// A new socket, close-on-exec and non-blocking.
+#[inline]
+pub(crate) fn socket_nonblocking(kind: Kind) -> Result<OwnedFd, Errno> {
+    const NONBLOCK: i32 = general::O_NONBLOCK.cast_signed();
+    socket_flags(kind, CLOEXEC | NONBLOCK)
+}
+
+#[inline]
+fn socket_flags(kind: Kind, flags: i32) -> Result<OwnedFd, Errno> {
     const DOMAIN: i32 = net::AF_UNIX.cast_signed();
-    let kind = int_arg(kind.number() | CLOEXEC);
+    let kind = int_arg(kind.number() | flags);
     // SAFETY: takes and gives numbers alone.
     let raw = unsafe { socket_call!(__NR_socket, SYS_SOCKET; int_arg(DOMAIN), kind, int_arg(0)) }?;
     // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.

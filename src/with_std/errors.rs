@@ -9,8 +9,8 @@ use std::io;
 use super::addr::StdAddrError;
 use crate::Errno;
 use crate::error::{
-    AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError, RecvError,
-    SendError, WrongSocket,
+    AcceptError, AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError,
+    RecvError, SendError, WrongSocket,
 };
 
 /// An error of ours with its own words, and the kind of its errno.
@@ -51,7 +51,7 @@ macro_rules! impl_kernel_or_worded {
 }
 
 impl_worded!(AddrError DecodeError CapacityError BatchFull StdAddrError);
-impl_kernel_or_worded!(WrongSocket SendError RecvError);
+impl_kernel_or_worded!(AcceptError WrongSocket SendError RecvError);
 
 /// The reason alone, as that converts: the descriptor is closed. With the feature `std`.
 impl From<AdoptError> for io::Error {

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::io;
 
 use afunix::{
-    AddrError, AdoptError, AncillaryBuf, AsFd, CapacityError, DecodeError, Errno, OwnedFd,
-    RecvError, SendError, StdAddrError, UnixAddr, UnixDatagram, UnixStream, WrongSocket,
+    AcceptError, AddrError, AdoptError, AncillaryBuf, AsFd, CapacityError, DecodeError, Errno,
+    OwnedFd, RecvError, SendError, StdAddrError, UnixAddr, UnixDatagram, UnixStream, WrongSocket,
 };
 
 use crate::common::{TempDir, open_fds, passes_in_child};
@@ -54,6 +54,7 @@ fn what_no_kernel_said_keeps_its_words() {
     is_kept(WrongSocket::Domain { found: 2 }, Errno::AFNOSUPPORT);
     is_kept(WrongSocket::Type { wanted: 1, found: 2 }, Errno::PROTOTYPE);
     is_kept(SendError::NoData { fds: 1 }, Errno::INVAL);
+    is_kept(AcceptError::Blocking, Errno::INVAL);
 
     let (a, b) = UnixStream::pair().unwrap();
     let mut none = AncillaryBuf::<0>::new();
@@ -72,6 +73,7 @@ fn what_the_kernel_said_is_an_error_of_the_system() {
     for errno in [Errno::AGAIN, Errno::PIPE, Errno::TOOMANYREFS, Errno::INTR, Errno::NOTSOCK] {
         is_of_the_system(errno, errno);
         is_of_the_system(SendError::Kernel(errno), errno);
+        is_of_the_system(AcceptError::Kernel(errno), errno);
         is_of_the_system(RecvError::Kernel(errno), errno);
         is_of_the_system(WrongSocket::Kernel(errno), errno);
     }

@@ -1,9 +1,8 @@
 //! How a batch is received.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use super::super::{Known, is_stream};
 use super::{BatchMessages, RecvBatch};
+use crate::socket::hung_up;
 use crate::sys::batch::Glance;
 use crate::sys::socket::Kind;
 use crate::{AsFd, BorrowedFd, Errno};
@@ -99,18 +98,5 @@ fn find_end(batch: &mut RecvBatch<'_>, fd: BorrowedFd<'_>, known: Known, receive
     let one_more = first.saturating_add(1);
     if one_more < received && (batch.stream || hung_up(fd)) {
         batch.incoming.shorten(one_more);
-    }
-}
-
-/// Whether nobody will send any more. A socket that will not say is taken for one whose peer is gone.
-fn hung_up(fd: BorrowedFd<'_>) -> bool {
-    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-    loop {
-        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)], Some(&NOW)) {
-            Ok(count) => return count > 0,
-            // It does not wait: no signal keeps it from its answer for long.
-            Err(Errno::INTR) => {}
-            Err(_) => return true,
-        }
     }
 }

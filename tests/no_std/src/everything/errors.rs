@@ -4,8 +4,8 @@ use core::error::Error;
 use core::fmt::{Debug, Write};
 
 use afunix::{
-    AddrError, AdoptError, AncillaryBuf, AsFd, DecodeError, Errno, ListenError, OwnedFd, RecvError,
-    SendError, Truncation, UnixDatagram, UnixStream, WrongSocket,
+    AcceptError, AddrError, AdoptError, AncillaryBuf, AsFd, DecodeError, Errno, ListenError,
+    OwnedFd, RecvError, SendError, Truncation, UnixDatagram, UnixStream, WrongSocket,
 };
 
 use crate::check::{Failure, opaque};
@@ -22,6 +22,13 @@ pub fn run() -> Result<(), Failure> {
         (AddrError::EmptyText, Errno::INVAL),
         (AddrError::EmptyName, Errno::INVAL),
         (AddrError::NotAbsolute { first: 7 }, Errno::INVAL),
+    ]) {
+        check!(error.errno() == errno);
+        say(&error)?;
+    }
+    for (error, errno) in opaque([
+        (AcceptError::Blocking, Errno::INVAL),
+        (AcceptError::Kernel(Errno::TIMEDOUT), Errno::TIMEDOUT),
     ]) {
         check!(error.errno() == errno);
         say(&error)?;

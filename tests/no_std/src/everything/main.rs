@@ -12,6 +12,7 @@ mod batches;
 mod check;
 mod control;
 mod datagram;
+mod deadlines;
 mod embedded;
 mod errors;
 mod listeners;
@@ -39,7 +40,7 @@ fn main() -> i32 {
 
 fn run() -> Result<(), Failure> {
     type Step = fn() -> Result<(), Failure>;
-    let steps: [(&str, Step); 11] = [
+    let steps: [(&str, Step); 12] = [
         ("addresses", addr::run),
         ("text", text::run),
         ("errors", errors::run),
@@ -51,6 +52,7 @@ fn run() -> Result<(), Failure> {
         ("descriptors", passing::run),
         ("control messages", control::special),
         ("batches", batches::run),
+        ("deadlines", deadlines::run),
     ];
     for (name, step) in steps {
         step()?;
