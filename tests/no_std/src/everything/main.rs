@@ -18,6 +18,7 @@ mod errors;
 mod listeners;
 mod out;
 mod passing;
+mod peer;
 mod raw;
 mod seqpacket;
 mod shared;
@@ -40,7 +41,7 @@ fn main() -> i32 {
 
 fn run() -> Result<(), Failure> {
     type Step = fn() -> Result<(), Failure>;
-    let steps: [(&str, Step); 12] = [
+    let steps: [(&str, Step); 13] = [
         ("addresses", addr::run),
         ("text", text::run),
         ("errors", errors::run),
@@ -53,6 +54,7 @@ fn run() -> Result<(), Failure> {
         ("control messages", control::special),
         ("batches", batches::run),
         ("deadlines", deadlines::run),
+        ("peers", peer::run),
     ];
     for (name, step) in steps {
         step()?;
