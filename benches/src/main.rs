@@ -4,8 +4,10 @@
 
 mod by_hand;
 mod by_hand_datagrams;
+mod by_hand_identity;
 mod by_hand_passing;
 mod datagrams;
+mod identity;
 mod ours;
 mod passing;
 
@@ -31,6 +33,8 @@ const TABLE: &[(&str, Operation, Operation, u32)] = &[
     ("16-fds-as-a-whole", passing::sixteen_as_a_whole, by_hand_passing::sixteen, 260),
     ("credentials", passing::credentials, by_hand_passing::credentials, 126),
     ("all-three", passing::all_three, by_hand_passing::all_three, 300),
+    // Connected, accepted, identified, both ends closed.
+    ("accept-peer", identity::accept_peer, by_hand_identity::accept_peer, 80),
     // 32 messages sent and received.
     ("batch-reused", datagrams::batch_reused, by_hand_datagrams::batch_reused, 12 * 32),
     ("batch-given-anew", datagrams::batch_given_anew, by_hand_datagrams::batch_given_anew, 20 * 32),

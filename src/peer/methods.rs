@@ -171,7 +171,7 @@ macro_rules! impl_accept_peer {
             /// ```
             #[doc(alias = "accept4")]
             #[doc(alias = "SO_PEERCRED")]
-            #[inline]
+            #[inline(always)]
             pub fn accept_peer_into(
                 &self,
                 from: &mut UnixAddr,

@@ -32,7 +32,7 @@ macro_rules! impl_connected {
             /// ```
             ///
             /// See [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
-            #[inline]
+            #[inline(always)]
             pub fn connect(addr: &UnixAddr) -> Result<Self, Errno> {
                 open::connected($kind, addr).map(|fd| Self { fd })
             }

@@ -171,7 +171,7 @@ macro_rules! impl_listening {
             /// assert!(from.is_unnamed());
             /// # Ok::<(), afunix::Errno>(())
             /// ```
-            #[inline]
+            #[inline(always)]
             pub fn accept_into(&self, from: &mut UnixAddr) -> Result<$Type, Errno> {
                 accept(borrow(&self.fd), from).map($Type::from_fd_unchecked)
             }

@@ -60,7 +60,7 @@ pub(super) fn autobind(fd: BorrowedFd<'_>) -> Result<UnixAddr, Errno> {
     Ok(name)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn connected(kind: Kind, to: &UnixAddr) -> Result<OwnedFd, Errno> {
     let fd = socket(kind)?;
     net::connect(borrow(&fd), to)?;

@@ -27,7 +27,7 @@ macro_rules! impl_socket {
             /// # Ok::<(), afunix::Errno>(())
             /// ```
             #[doc(alias = "from_raw_fd")]
-            #[inline]
+            #[inline(always)]
             #[must_use]
             pub const fn from_fd_unchecked(fd: OwnedFd) -> Self {
                 Self { fd }

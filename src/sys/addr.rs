@@ -175,6 +175,20 @@ impl UnixAddr {
         self.settle_unusual(addr_len)
     }
 
+    /// [`settle`](Self::settle) where no name is what is usual, as of a client.
+    #[inline(always)]
+    pub(crate) fn settle_unnamed(&mut self, addr_len: u32) -> Result<(), DecodeError> {
+        let [low, high, first, .., len] = &mut self.bytes;
+        if addr_len as usize == FAMILY_LEN && u16::from_ne_bytes([*low, *high]) == AF_UNIX {
+            // INVARIANT unnamed.
+            *first = 0;
+            // INVARIANT len.
+            *len = FAMILY_LEN as u8;
+            return Ok(());
+        }
+        self.settle_unusual(addr_len as usize)
+    }
+
     #[inline(never)]
     fn settle_unusual(&mut self, addr_len: usize) -> Result<(), DecodeError> {
         let (written, _) = self.bytes.split_at_checked(ADDR_MAX).unwrap_or_default();

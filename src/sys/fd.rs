@@ -17,15 +17,22 @@ use super::syscall::{fd_arg, int_arg, ptr_arg, syscall};
 /// # Safety
 ///
 /// A number that is not negative must be an open descriptor that nothing else owns.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn adopt(raw: usize) -> Result<OwnedFd, Errno> {
     match i32::try_from(raw) {
         // SAFETY:
         // - open, and needing no clean-up but `close`: the caller's promise.
         // - not -1: the conversion from an unsigned number let nothing negative through.
         Ok(raw) => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
-        Err(_) => Err(Errno::BADF),
+        Err(_) => Err(no_descriptor()),
     }
+}
+
+/// Out of the way, or the compiler makes a choice of values of it, which each descriptor pays for.
+#[cold]
+#[inline(never)]
+const fn no_descriptor() -> Errno {
+    Errno::BADF
 }
 
 /// `OwnedFd::as_fd` without the check that rustix's own type makes again at each call, and whose

@@ -31,7 +31,7 @@ impl Kind {
 }
 
 /// A new socket, close-on-exec.
-#[inline]
+#[inline(always)]
 pub(crate) fn socket(kind: Kind) -> Result<OwnedFd, Errno> {
     socket_flags(kind, CLOEXEC)
 }
@@ -43,7 +43,7 @@ pub(crate) fn socket_nonblocking(kind: Kind) -> Result<OwnedFd, Errno> {
     socket_flags(kind, CLOEXEC | NONBLOCK)
 }
 
-#[inline]
+#[inline(always)]
 fn socket_flags(kind: Kind, flags: i32) -> Result<OwnedFd, Errno> {
     const DOMAIN: i32 = net::AF_UNIX.cast_signed();
     let kind = int_arg(kind.number() | flags);
@@ -56,17 +56,18 @@ fn socket_flags(kind: Kind, flags: i32) -> Result<OwnedFd, Errno> {
 /// Takes the oldest pending connection, close-on-exec, and writes the peer's address to `peer`.
 ///
 /// On an error `peer` is as it was, unless a socket of another family answered.
-#[inline]
+#[inline(always)]
 pub(crate) fn accept(fd: BorrowedFd<'_>, peer: &mut UnixAddr) -> Result<OwnedFd, Errno> {
-    let raw = fill(peer, |addr, addr_len| {
-        // SAFETY: `fill` vouches for the two pointers.
-        unsafe {
-            socket_call!(__NR_accept4, SYS_ACCEPT4; fd_arg(fd), addr, addr_len, int_arg(CLOEXEC))
-        }
-        // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
-        .and_then(|raw| unsafe { adopt(raw) })
-    })?;
-    Ok(raw)
+    let (addr, mut addr_len) = peer.buffer();
+    let (flags, len) = (int_arg(CLOEXEC), ptr_arg(&raw mut addr_len));
+    // SAFETY: `buffer` vouches for as many bytes as the length says; and the length may be written.
+    let raw = unsafe { socket_call!(__NR_accept4, SYS_ACCEPT4; fd_arg(fd), addr, len, flags) }?;
+    // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
+    let accepted = unsafe { adopt(raw) }?;
+    match peer.settle_unnamed(addr_len) {
+        Ok(()) => Ok(accepted),
+        Err(error) => Err(error.errno()),
+    }
 }
 
 /// Writes the name of a socket to `name`; on an error as [`accept`].
