@@ -7,6 +7,8 @@ use crate::addr::UnixAddr;
 use crate::cred::PidFd;
 use crate::error::PeerError;
 use crate::socket::{UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream};
+use crate::sys::fd::{Opened, borrow};
+use crate::sys::socket::accept;
 use crate::{AsFd, Gid};
 
 /// Implements what the three types are asked that have a peer.
@@ -176,9 +178,9 @@ macro_rules! impl_accept_peer {
                 &self,
                 from: &mut UnixAddr,
             ) -> Result<($Connection, PeerCredentials), PeerError> {
-                match self.accept_into(from) {
-                    Ok(connection) => match credentials_of(connection.as_fd()) {
-                        Ok(peer) => Ok((connection, peer)),
+                match accept(self.as_fd(), from) {
+                    Ok(Opened(fd)) => match credentials_of(borrow(&fd)) {
+                        Ok(peer) => Ok(($Connection::from_fd_unchecked(fd), peer)),
                         Err(error) => Err(error),
                     },
                     Err(errno) => Err(PeerError::Kernel(errno)),

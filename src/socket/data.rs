@@ -52,7 +52,7 @@ macro_rules! impl_data {
             #[doc(alias = "SOCK_CLOEXEC")]
             #[inline]
             pub fn unbound() -> Result<Self, Errno> {
-                socket($kind).map(|fd| Self { fd })
+                socket($kind).map(|new| Self { fd: new.0 })
             }
 
             /// Makes a socket with a name.

@@ -173,7 +173,7 @@ macro_rules! impl_listening {
             /// ```
             #[inline(always)]
             pub fn accept_into(&self, from: &mut UnixAddr) -> Result<$Type, Errno> {
-                accept(borrow(&self.fd), from).map($Type::from_fd_unchecked)
+                accept(borrow(&self.fd), from).map(|new| $Type::from_fd_unchecked(new.0))
             }
         }
     };

@@ -10,7 +10,7 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use super::Deadline;
 use crate::addr::UnixAddr;
 use crate::error::{AdoptError, WrongSocket};
-use crate::sys::fd::borrow;
+use crate::sys::fd::{Opened, borrow};
 use crate::sys::socket::{Kind, getsockname, socket, socket_nonblocking};
 use crate::sys::sockopt;
 use crate::sys::timeout::{Timeout, set_timeout};
@@ -32,14 +32,14 @@ pub(super) fn pair(kind: SocketType) -> Result<(OwnedFd, OwnedFd), Errno> {
 
 #[inline]
 pub(super) fn bound(kind: Kind, addr: &UnixAddr) -> Result<OwnedFd, Errno> {
-    let fd = socket(kind)?;
+    let Opened(fd) = socket(kind)?;
     bind(borrow(&fd), addr)?;
     Ok(fd)
 }
 
 #[inline]
 pub(super) fn autobound(kind: Kind) -> Result<(OwnedFd, UnixAddr), Errno> {
-    let fd = socket(kind)?;
+    let Opened(fd) = socket(kind)?;
     net::bind(borrow(&fd), &UnixAddr::UNNAMED)?;
     let mut name = UnixAddr::UNNAMED;
     getsockname(borrow(&fd), &mut name)?;
@@ -62,7 +62,7 @@ pub(super) fn autobind(fd: BorrowedFd<'_>) -> Result<UnixAddr, Errno> {
 
 #[inline(always)]
 pub(super) fn connected(kind: Kind, to: &UnixAddr) -> Result<OwnedFd, Errno> {
-    let fd = socket(kind)?;
+    let Opened(fd) = socket(kind)?;
     net::connect(borrow(&fd), to)?;
     Ok(fd)
 }
@@ -77,7 +77,7 @@ pub(super) fn connected_until(
     // limit, under which signals restart the call.
     const MOST: Duration = Duration::from_secs(24 * 60 * 60);
     // Nobody else has this socket: its flag and its time limit are ours to set.
-    let fd = socket_nonblocking(kind)?;
+    let Opened(fd) = socket_nonblocking(kind)?;
     let at_once = net::connect(borrow(&fd), to);
     let mut left = match at_once {
         Ok(()) => Duration::ZERO,

@@ -178,12 +178,13 @@ impl UnixAddr {
     /// [`settle`](Self::settle) where no name is what is usual, as of a client.
     #[inline(always)]
     pub(crate) fn settle_unnamed(&mut self, addr_len: u32) -> Result<(), DecodeError> {
+        const { assert!(FAMILY_LEN == 2) };
         let [low, high, first, .., len] = &mut self.bytes;
-        if addr_len as usize == FAMILY_LEN && u16::from_ne_bytes([*low, *high]) == AF_UNIX {
+        if addr_len == 2 && u16::from_ne_bytes([*low, *high]) == AF_UNIX {
             // INVARIANT unnamed.
             *first = 0;
             // INVARIANT len.
-            *len = FAMILY_LEN as u8;
+            *len = 2;
             return Ok(());
         }
         self.settle_unusual(addr_len as usize)

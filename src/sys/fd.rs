@@ -19,14 +19,32 @@ use super::syscall::{fd_arg, int_arg, ptr_arg, syscall};
 /// A number that is not negative must be an open descriptor that nothing else owns.
 #[inline(always)]
 pub(crate) unsafe fn adopt(raw: usize) -> Result<OwnedFd, Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { adopt_opened(raw) }.map(|Opened(fd)| fd)
+}
+
+/// [`adopt`] where the owner is still to come.
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn adopt_opened(raw: usize) -> Result<Opened, Errno> {
     match i32::try_from(raw) {
         // SAFETY:
         // - open, and needing no clean-up but `close`: the caller's promise.
         // - not -1: the conversion from an unsigned number let nothing negative through.
-        Ok(raw) => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
+        Ok(raw) => Ok(Opened(unsafe { OwnedFd::from_raw_fd(raw) })),
         Err(_) => Err(no_descriptor()),
     }
 }
+
+/// A new descriptor, on its way to its owner.
+///
+/// A result with it is wide enough for the compiler to keep its parts apart. That of an `OwnedFd` and an
+/// `Errno` fits one word, which is packed and unpacked wherever a function is inlined.
+#[repr(align(8))]
+pub(crate) struct Opened(pub(crate) OwnedFd);
 
 /// Out of the way, or the compiler makes a choice of values of it, which each descriptor pays for.
 #[cold]

@@ -1,12 +1,12 @@
 //! Socket calls that rustix lacks, or whose form there keeps a panic reachable.
 
 use linux_raw_sys::{general, net};
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
 use super::addr::UnixAddr;
-use super::fd::adopt;
-use super::syscall::{Arg, fd_arg, int_arg, ptr_arg, socket_call};
+use super::fd::Opened;
+use super::syscall::{Arg, fd_arg, int_arg, ptr_arg, socket_call, socket_open};
 
 const CLOEXEC: i32 = general::O_CLOEXEC.cast_signed();
 
@@ -32,38 +32,37 @@ impl Kind {
 
 /// A new socket, close-on-exec.
 #[inline(always)]
-pub(crate) fn socket(kind: Kind) -> Result<OwnedFd, Errno> {
+pub(crate) fn socket(kind: Kind) -> Result<Opened, Errno> {
     socket_flags(kind, CLOEXEC)
 }
 
 /// A new socket, close-on-exec and non-blocking.
 #[inline]
-pub(crate) fn socket_nonblocking(kind: Kind) -> Result<OwnedFd, Errno> {
+pub(crate) fn socket_nonblocking(kind: Kind) -> Result<Opened, Errno> {
     const NONBLOCK: i32 = general::O_NONBLOCK.cast_signed();
     socket_flags(kind, CLOEXEC | NONBLOCK)
 }
 
 #[inline(always)]
-fn socket_flags(kind: Kind, flags: i32) -> Result<OwnedFd, Errno> {
+fn socket_flags(kind: Kind, flags: i32) -> Result<Opened, Errno> {
     const DOMAIN: i32 = net::AF_UNIX.cast_signed();
     let kind = int_arg(kind.number() | flags);
-    // SAFETY: takes and gives numbers alone.
-    let raw = unsafe { socket_call!(__NR_socket, SYS_SOCKET; int_arg(DOMAIN), kind, int_arg(0)) }?;
-    // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
-    unsafe { adopt(raw) }
+    // SAFETY: takes numbers alone, and gives a new descriptor, which only we know of.
+    unsafe { socket_open!(__NR_socket, SYS_SOCKET; int_arg(DOMAIN), kind, int_arg(0)) }
 }
 
 /// Takes the oldest pending connection, close-on-exec, and writes the peer's address to `peer`.
 ///
 /// On an error `peer` is as it was, unless a socket of another family answered.
 #[inline(always)]
-pub(crate) fn accept(fd: BorrowedFd<'_>, peer: &mut UnixAddr) -> Result<OwnedFd, Errno> {
+pub(crate) fn accept(fd: BorrowedFd<'_>, peer: &mut UnixAddr) -> Result<Opened, Errno> {
     let (addr, mut addr_len) = peer.buffer();
     let (flags, len) = (int_arg(CLOEXEC), ptr_arg(&raw mut addr_len));
-    // SAFETY: `buffer` vouches for as many bytes as the length says; and the length may be written.
-    let raw = unsafe { socket_call!(__NR_accept4, SYS_ACCEPT4; fd_arg(fd), addr, len, flags) }?;
-    // SAFETY: the call succeeded, so `raw` is a new descriptor that only we know of.
-    let accepted = unsafe { adopt(raw) }?;
+    // SAFETY:
+    // - `buffer` vouches for as many bytes as the length says; and the length may be written;
+    // - the answer is a new descriptor, which only we know of.
+    let accepted =
+        unsafe { socket_open!(__NR_accept4, SYS_ACCEPT4; fd_arg(fd), addr, len, flags) }?;
     match peer.settle_unnamed(addr_len) {
         Ok(()) => Ok(accepted),
         Err(error) => Err(error.errno()),

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 #[cfg(asm_syscalls)]
 use super::errno;
+use super::fd::{Opened, adopt_opened};
 
 /// One register's worth of argument.
 pub(super) type Arg = *mut c_void;
@@ -67,6 +68,23 @@ macro_rules! socket_call {
 }
 pub(super) use socket_call;
 
+/// [`socket_call`] where the answer is a new descriptor, which the result owns.
+#[cfg(not(socketcall))]
+macro_rules! socket_open {
+    ($number:ident, $multiplexed:ident; $($arg:expr),+) => {
+        $crate::sys::syscall::Call::open([$($arg),+], ::linux_raw_sys::general::$number)
+    };
+}
+
+#[cfg(socketcall)]
+macro_rules! socket_open {
+    ($number:ident, $multiplexed:ident; $($arg:expr),+) => {
+        $crate::sys::syscall::socketcall(::linux_raw_sys::net::$multiplexed, &[$($arg),+])
+            .and_then(|raw| $crate::sys::fd::adopt_opened(raw))
+    };
+}
+pub(super) use socket_open;
+
 /// # Safety
 ///
 /// `args` must be what that socket call takes, as for [`Call::call`].
@@ -87,6 +105,35 @@ pub(super) trait Call {
     /// that it reads must be readable and memory that it writes writable, as long as the kernel
     /// may do so; and nothing else may rely on what the call changes.
     unsafe fn call(self, number: u32) -> Result<usize, Errno>;
+
+    /// [`call`](Self::call) where the answer is a new descriptor, which the result owns.
+    ///
+    /// # Safety
+    ///
+    /// As there; and nobody else may know of the descriptor.
+    unsafe fn open(self, number: u32) -> Result<Opened, Errno>;
+}
+
+/// A descriptor is told from an errno by one look; what is none of the two is `EBADF`.
+///
+/// # Safety
+///
+/// If it is a descriptor it must be a new one, which nobody else knows of.
+#[cfg(asm_syscalls)]
+#[inline(always)]
+unsafe fn opened(raw: Arg) -> Result<Opened, Errno> {
+    // SAFETY: the caller's promise.
+    match unsafe { adopt_opened(raw.addr()) } {
+        Ok(new) => Ok(new),
+        Err(bad) => Err(not_opened(raw, bad)),
+    }
+}
+
+#[cfg(asm_syscalls)]
+#[cold]
+#[inline(never)]
+fn not_opened(raw: Arg, bad: Errno) -> Errno {
+    answer(raw).err().unwrap_or(bad)
 }
 
 /// Implements [`Call`] for each number of arguments from the registers that carry them.
@@ -107,6 +154,15 @@ macro_rules! calls {
                 // the answer's, and memory that the caller vouched for; it leaves the stack alone.
                 let raw = unsafe { enter!(len_arg(number as usize); $($arg $register),+) };
                 answer(raw)
+            }
+
+            #[inline(always)]
+            unsafe fn open(self, number: u32) -> Result<Opened, Errno> {
+                let [$($arg),+] = self;
+                // SAFETY: as in `call`.
+                let raw = unsafe { enter!(len_arg(number as usize); $($arg $register),+) };
+                // SAFETY: the caller's promise.
+                unsafe { opened(raw) }
             }
         }
     };
@@ -238,6 +294,16 @@ fn answer(raw: libc::c_long) -> Result<usize, Errno> {
     // A `long` is as wide as a pointer on each Linux.
     #[allow(clippy::cast_possible_truncation)]
     Ok((raw as isize).cast_unsigned())
+}
+
+/// # Safety
+///
+/// If it is a descriptor it must be a new one, which nobody else knows of.
+#[cfg(not(asm_syscalls))]
+#[inline]
+unsafe fn opened(raw: libc::c_long) -> Result<Opened, Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { adopt_opened(answer(raw)?) }
 }
 
 #[cfg(all(asm_syscalls, target_arch = "x86_64"))]

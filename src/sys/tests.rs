@@ -139,7 +139,7 @@ fn monotonic_never_goes_back_and_agrees_with_proc_uptime() {
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no such system call")]
 fn options_are_read_and_set() {
-    let fd = socket(Kind::Seqpacket).unwrap();
+    let fd = socket(Kind::Seqpacket).unwrap().0;
     let fd = borrow(&fd);
     assert_eq!(sockopt::domain(fd), Ok(1));
     assert_eq!(sockopt::kind(fd), Ok(Kind::Seqpacket.number()));
@@ -155,7 +155,7 @@ fn options_are_read_and_set() {
 #[cfg_attr(miri, ignore = "Miri has no such system call")]
 fn an_option_longer_than_int_writes_no_more_than_int() {
     // 12 bytes, of which the kernel copies the 4 that were asked for; 8, which it will not cut.
-    let fd = socket(Kind::Stream).unwrap();
+    let fd = socket(Kind::Stream).unwrap().0;
     assert_eq!(sockopt::get_int(borrow(&fd), net::SO_PEERCRED), Ok(0));
     assert_eq!(sockopt::get_int(borrow(&fd), net::SO_COOKIE), Err(Errno::INVAL));
     assert_eq!(sockopt::get_int(borrow(&fd), net::SO_PEERGROUPS), Err(Errno::NODATA));
@@ -164,7 +164,7 @@ fn an_option_longer_than_int_writes_no_more_than_int() {
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no such system call")]
 fn an_option_shorter_than_int_is_eproto() {
-    let fd = socket(Kind::Stream).unwrap();
+    let fd = socket(Kind::Stream).unwrap().0;
     // Of a socket that is bound to no device the answer is 0 bytes.
     assert_eq!(sockopt::get_int(borrow(&fd), net::SO_BINDTODEVICE), Err(Errno::PROTO));
 }
@@ -231,14 +231,14 @@ fn assert_closes_on_exec(fd: &OwnedFd) {
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no such system call")]
 fn names_and_peers_are_filled_in_place() {
-    let server = socket(Kind::Stream).unwrap();
+    let server = socket(Kind::Stream).unwrap().0;
     rustix::net::bind(borrow(&server), &UnixAddr::UNNAMED).unwrap();
     rustix::net::listen(borrow(&server), 1).unwrap();
     let mut name = UnixAddr::UNNAMED;
     getsockname(borrow(&server), &mut name).unwrap();
     assert_eq!(name.as_abstract_name().map(<[u8]>::len), Some(5));
 
-    let client = socket(Kind::Stream).unwrap();
+    let client = socket(Kind::Stream).unwrap().0;
     let mut peer = name;
     assert_eq!(getpeername(borrow(&client), &mut peer), Err(Errno::NOTCONN));
     assert_eq!(peer, name, "an error leaves it as it was");
@@ -280,7 +280,7 @@ fn data_goes_there_and_back() {
     assert_eq!(data::read(borrow(&b), &mut buf), Ok(5));
     assert_eq!(&buf[..5], b"bytes");
 
-    let server = socket(Kind::Datagram).unwrap();
+    let server = socket(Kind::Datagram).unwrap().0;
     rustix::net::bind(borrow(&server), &UnixAddr::UNNAMED).unwrap();
     let mut name = UnixAddr::UNNAMED;
     getsockname(borrow(&server), &mut name).unwrap();

@@ -24,7 +24,8 @@ fn accept_until(
         }
         match accept(fd, from) {
             Err(Errno::AGAIN) => {}
-            result => return result.map_err(AcceptError::Kernel),
+            Ok(new) => return Ok(new.0),
+            Err(errno) => return Err(AcceptError::Kernel(errno)),
         }
         match waiting.once_more() {
             Ok(true) => {}

@@ -160,7 +160,7 @@ impl<'a> Waiting<'a> {
     fn probe(&mut self, to: &UnixAddr) -> Option<BorrowedFd<'_>> {
         let probe = match self.probe.take() {
             Some(probe) => probe,
-            None => socket(Kind::Datagram).ok()?,
+            None => socket(Kind::Datagram).ok()?.0,
         };
         // Each time: another socket may have the name by now.
         connect(borrow(&probe), to).ok()?;

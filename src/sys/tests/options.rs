@@ -47,7 +47,7 @@ fn what_is_no_time_is_refused() {
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no such system call")]
 fn both_options_of_32_bit_machines_are_one() {
-    let socket = socket(Kind::Stream).unwrap();
+    let socket = socket(Kind::Stream).unwrap().0;
     let fd = borrow(&socket);
     let limits = |which| (timeout(fd, which), usual_timeout(fd, which));
     for (which, other) in [(Timeout::Receive, Timeout::Send), (Timeout::Send, Timeout::Receive)] {
