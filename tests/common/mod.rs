@@ -3,6 +3,7 @@
 // Each test binary uses a part of it.
 #![allow(dead_code, unused_macros)]
 
+pub mod emulated;
 pub mod interrupt;
 #[macro_use]
 pub mod kinds;
@@ -19,6 +20,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use afunix::{AsRawFd, UnixAddr};
+
+use emulated::program;
 
 /// How long anything may take that should take no time at all.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -202,7 +205,7 @@ pub fn in_child_with(
         // SAFETY: it takes a number, and does not come back.
         unsafe { libc::_exit(0) };
     }
-    let mut command = Command::new(std::env::current_exe().expect("this very program"));
+    let mut command = program(std::env::current_exe().expect("this very program"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, test);
     prepare(&mut command);
     let output = run(&mut command);
@@ -228,7 +231,8 @@ pub fn passes_in_child_with(test: &str, prepare: impl FnOnce(&mut Command), body
 }
 
 /// Says why a test cannot be run here; the test returns after that. Where nothing may be left out,
-/// the environment has `AFUNIX_TESTS_MAY_NOT_SKIP`, and the test fails.
+/// the environment has `AFUNIX_TESTS_MAY_NOT_SKIP`, and the test fails. What an emulator cannot do is
+/// another matter: see [`emulated`].
 #[track_caller]
 pub fn skip(reason: impl std::fmt::Display) {
     let allowed = std::env::var_os("AFUNIX_TESTS_MAY_NOT_SKIP").is_none();
