@@ -228,6 +228,9 @@ fn second_descriptor_where_one_is_wanted_is_closed_and_counted() {
     other.assert_all_closed();
 
     // Control: the usual room for one is room for two, on 64-bit machines, and the kernel uses it.
+    if HEADER != 16 && left_out_by_qemu(CUT) {
+        return;
+    }
     let (mut wanted, mut other) = (Token::new(), Token::new());
     a.send_fds(b"x", &[wanted.fd(), other.fd()]).unwrap();
     let raw = control::receive(&b, 8, (HEADER + 4).next_multiple_of(8), 0);
