@@ -26,6 +26,11 @@ use emulated::program;
 /// How long anything may take that should take no time at all.
 pub const LONG: Duration = Duration::from_secs(30);
 
+/// [`LONG`], or more of it where an emulator takes ten times as long.
+fn patience() -> Duration {
+    if emulated::is_emulated() { 4 * LONG } else { LONG }
+}
+
 /// A different number at each call.
 pub fn unique() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -86,18 +91,18 @@ pub fn addr(path: impl AsRef<Path>) -> UnixAddr {
     UnixAddr::from_pathname(path.as_ref().as_os_str().as_bytes()).expect("a good path")
 }
 
-/// Ends the process if it is still held after [`LONG`]: no call under test may hang the suite.
+/// Ends the process if it is still held after [`patience`]: no call under test may hang the suite.
 #[must_use]
 pub struct Watchdog(Arc<AtomicBool>);
 
 impl Watchdog {
     pub fn new() -> Self {
         let done = Arc::new(AtomicBool::new(false));
-        let (seen, start) = (Arc::clone(&done), Instant::now());
+        let (seen, start, limit) = (Arc::clone(&done), Instant::now(), patience());
         thread::spawn(move || {
             while !seen.load(Ordering::Relaxed) {
-                if start.elapsed() > LONG {
-                    eprintln!("a call did not return within {LONG:?}");
+                if start.elapsed() > limit {
+                    eprintln!("a call did not return within {limit:?}");
                     std::process::abort();
                 }
                 thread::sleep(Duration::from_millis(20));
@@ -138,10 +143,10 @@ pub fn start_waiting<'scope, R: Send + 'scope>(
     waiting
 }
 
-/// Waits for a child whose output is piped; kills it and panics after half of [`LONG`], so before a
+/// Waits for a child whose output is piped; kills it and panics after half of [`patience`], so before a
 /// [`Watchdog`] ends the process and leaves the child behind.
 pub fn finish(child: Child) -> Output {
-    finish_within(LONG / 2, child)
+    finish_within(patience() / 2, child)
 }
 
 /// [`finish`] with another limit.
