@@ -21,8 +21,8 @@ use crate::sys::batch::Storage;
 /// [`RecvBatch`].
 ///
 /// It holds nothing by itself, and is the same for both; it can be used again and again, and need never
-/// be cleared. A message takes 88 bytes of it on 64-bit machines, and 44 on others. One call moves at
-/// most 1024 messages: more than that is memory for another call.
+/// be cleared. A message takes 88 bytes of it on 64-bit machines, and 44 on others. One call sends at most
+/// 1024 messages: more than that are for another call. One call receives as many as there is memory for.
 ///
 /// # Examples
 ///

@@ -165,8 +165,10 @@ impl<'m> BatchMessage<'m> {
         if !truncated && self.received.size > 0 {
             return (arrived, Verdict { end: false, missing: None });
         }
+        // Others of the batch may be the end, where this one is not.
+        let may_be_end = self.stream && self.received.size == 0;
         let verdict =
-            verdict(self.stream, self.data_room, self.control_room, truncated, arrived.iter());
+            verdict(may_be_end, self.data_room, self.control_room, truncated, arrived.iter());
         (arrived, verdict)
     }
 }

@@ -203,8 +203,8 @@ impl<'a> RecvBatch<'a> {
     }
 
     /// The messages that were received and that no iterator has given yet: the same as
-    /// [`recv_batch`](crate::UnixDatagram::recv_batch) gave. The next `recv_batch` that has something to
-    /// give drops them.
+    /// [`recv_batch`](crate::UnixDatagram::recv_batch) gave. The next `recv_batch` drops them, also if it
+    /// fails.
     ///
     /// # Examples
     ///

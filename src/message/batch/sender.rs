@@ -52,14 +52,14 @@ use crate::sys::msg::{DONTWAIT, sent_len};
 pub struct SendBatch<'a> {
     pub(super) outgoing: Outgoing<'a>,
     pub(super) flags: u32,
-    /// How many descriptors a message has that has not a byte of data; else 0.
-    pub(super) bare_fds: usize,
+    /// Whether there is a message, sent or not, that has descriptors and not a byte of data.
+    pub(super) bare_fds: bool,
 }
 
 impl<'a> SendBatch<'a> {
     #[inline]
     pub(super) fn new<const N: usize>(storage: &'a mut Storage<N>) -> Self {
-        Self { outgoing: Outgoing::new(storage), flags: 0, bare_fds: 0 }
+        Self { outgoing: Outgoing::new(storage), flags: 0, bare_fds: false }
     }
 
     /// Adds a message for the peer. It may be empty.
@@ -151,7 +151,7 @@ impl<'a> SendBatch<'a> {
     ) -> Result<(), BatchFull> {
         let pushed = self.outgoing.push_with(data, ancillary.messages(), to);
         if pushed.is_some() && ancillary.fd_count() > 0 && sent_len(data) == 0 {
-            self.bare_fds = ancillary.fd_count();
+            self.bare_fds = true;
         }
         pushed.ok_or(self.full())
     }
@@ -320,7 +320,7 @@ impl<'a> SendBatch<'a> {
     #[inline]
     pub const fn clear(&mut self) {
         self.outgoing.clear();
-        self.bare_fds = 0;
+        self.bare_fds = false;
     }
 }
 
