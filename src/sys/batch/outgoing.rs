@@ -11,7 +11,7 @@ use rustix::io::{Errno, IoSlice};
 use super::{Room, Storage};
 use crate::sys::addr::UnixAddr;
 use crate::sys::control::{LEVEL, Messages};
-use crate::sys::msg::{Header, sendmmsg, sent_len};
+use crate::sys::msg::{BatchHeader, Header, sendmmsg, sent_len};
 use crate::wire::cmsg::{INT_LEN, SCM_RIGHTS};
 
 /// Messages to be sent.
@@ -123,19 +123,29 @@ impl<'a> Outgoing<'a> {
         &mut unsafe { self.room.header(at) }.header
     }
 
-    /// Sends those that have not been sent yet, in order, and gives how many went; `MSG_NOSIGNAL` is
-    /// set.
+    /// Sends by `call`, which is given the headers of those that have not been sent yet.
     #[inline(always)]
-    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, flags: u32) -> Result<usize, Errno> {
+    pub(in crate::sys) fn send_by(
+        &mut self,
+        call: impl FnOnce(&mut [BatchHeader]) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
         let unsent = self.len.wrapping_sub(self.sent);
         // SAFETY: INVARIANT sent.
         let first = unsafe { self.room.headers.add(self.sent) };
         // SAFETY: INVARIANT put.
         let headers = unsafe { slice::from_raw_parts_mut(first.as_ptr(), unsent) };
-        // SAFETY: what they point to is readable: INVARIANT put.
-        let count = unsafe { sendmmsg(fd, headers, net::MSG_NOSIGNAL | flags) }?.min(unsent);
+        let count = call(headers)?.min(unsent);
         self.sent = self.sent.wrapping_add(count);
         Ok(count)
+    }
+
+    /// Sends those that have not been sent yet, in order, and gives how many went; `MSG_NOSIGNAL` is
+    /// set.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, flags: u32) -> Result<usize, Errno> {
+        let flags = net::MSG_NOSIGNAL | flags;
+        // SAFETY: what they point to is readable: INVARIANT put.
+        self.send_by(|headers| unsafe { sendmmsg(fd, headers, flags) })
     }
 
     /// How many bytes went of the message that was sent last, and how many it has.
