@@ -48,6 +48,16 @@ use crate::sys::batch::Storage;
 /// # Ok::<(), afunix::Errno>(())
 /// ```
 ///
+/// It is for one batch at a time:
+///
+/// ```compile_fail,E0499
+/// let mut memory = afunix::BatchBuf::<8>::new();
+/// let mut first = memory.sender();
+/// let second = memory.receiver();
+/// first.clear();
+/// # drop(second);
+/// ```
+///
 /// See [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html) and
 /// [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html).
 #[doc(alias = "mmsghdr")]

@@ -2,7 +2,10 @@
 
 use std::mem::size_of;
 
-use afunix::{AncillaryBuf, BatchBuf, BatchFull, Errno, UnixAddr};
+use afunix::{
+    AncillaryBuf, BatchBuf, BatchFull, BatchMessage, BatchMessages, Errno, RecvBatch, SendBatch,
+    UnixAddr,
+};
 
 use crate::common::skip;
 use crate::ways::{Way, texts};
@@ -107,6 +110,25 @@ fn memory_is_used_by_senders_and_receivers_in_turn<W: Way>(_: &str) {
         // It is somewhere else from here on.
         memory = std::convert::identity(memory);
     }
+}
+
+/// All can be made in one thread and used in another.
+#[test]
+fn batches_may_go_to_other_threads() {
+    fn both<T: Send + Sync>() {}
+    both::<BatchBuf<8>>();
+    both::<SendBatch<'_>>();
+    both::<RecvBatch<'_>>();
+    both::<BatchMessages<'_>>();
+    both::<BatchMessage<'_>>();
+    // A batch of a long life is one of a shorter one.
+    fn shorter<'s>(sending: SendBatch<'static>, _: &'s u8) -> SendBatch<'s> {
+        sending
+    }
+    let memory = Box::leak(Box::new(BatchBuf::<1>::new()));
+    let (byte, mut batch) = (7, memory.sender());
+    batch.push(b"static").unwrap();
+    assert_eq!(shorter(batch, &byte).len(), 1);
 }
 
 #[test]

@@ -42,6 +42,17 @@ use crate::sys::msg::{DONTWAIT, WAIT_FOR_ONE};
 /// # Ok::<(), afunix::Errno>(())
 /// ```
 ///
+/// A buffer is the batch's as long as that is there:
+///
+/// ```compile_fail,E0502
+/// # let (mut memory, mut buf) = (afunix::BatchBuf::<1>::new(), [0; 4]);
+/// # let (a, b) = afunix::UnixDatagram::pair().unwrap();
+/// let mut batch = memory.receiver();
+/// batch.push(&mut buf).unwrap();
+/// println!("{buf:?}");
+/// b.recv_batch(&mut batch).unwrap();
+/// ```
+///
 /// See [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html).
 #[doc(alias = "recvmmsg")]
 #[must_use = "`recv_batch` receives into it"]

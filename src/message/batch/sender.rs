@@ -46,6 +46,31 @@ use crate::sys::msg::{DONTWAIT, sent_len};
 /// # Ok::<(), afunix::Errno>(())
 /// ```
 ///
+/// What is to be sent cannot be changed before:
+///
+/// ```compile_fail,E0506
+/// # let (mut memory, mut data) = (afunix::BatchBuf::<1>::new(), [b'x'; 4]);
+/// # let (a, b) = afunix::UnixDatagram::pair().unwrap();
+/// let mut batch = memory.sender();
+/// batch.push(&data).unwrap();
+/// data[0] = b'y';
+/// a.send_batch(&mut batch).unwrap();
+/// ```
+///
+/// Nor can descriptors that go with it be closed:
+///
+/// ```compile_fail,E0505
+/// # use afunix::{AncillaryBuf, AsFd, BatchBuf, IoSlice, UnixDatagram};
+/// # let ((a, b), mut memory) = (UnixDatagram::pair().unwrap(), BatchBuf::<1>::new());
+/// # let (mut buf, data) = (AncillaryBuf::<24>::new(), [IoSlice::new(b"gone")]);
+/// let mut writer = buf.writer();
+/// writer.push_fds(&[b.as_fd()]).unwrap();
+/// let mut batch = memory.sender();
+/// batch.push_with(&data, &writer, None).unwrap();
+/// drop(b);
+/// a.send_batch(&mut batch).unwrap();
+/// ```
+///
 /// See [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
 #[doc(alias = "sendmmsg")]
 #[must_use = "it is sent by `send_batch`"]
