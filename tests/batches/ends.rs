@@ -287,6 +287,26 @@ fn a_socket_that_receives_no_more_is_at_its_end<W: Way>(_: &str) {
     }
 }
 
+for_ways!(what_is_behind_the_end_keeps_its_bytes:
+    seqpacket Method UnixSeqpacket, seqpacket_by_fd Free UnixSeqpacket, stream_by_fd Free UnixStream
+);
+fn what_is_behind_the_end_keeps_its_bytes<W: Way>(_: &str) {
+    let (a, b) = W::pair();
+    b.set_passcred(true).unwrap();
+    a.put(b"data").unwrap();
+    drop(a);
+    let before = crate::common::name("before");
+    let (mut memory, mut bufs, mut froms) = (BatchBuf::<4>::new(), [[0xee; 4]; 4], [before; 4]);
+    let mut batch = memory.receiver();
+    for (buf, from) in bufs.iter_mut().zip(&mut froms) {
+        batch.push_from(buf, from).unwrap();
+    }
+    assert_eq!(b.recv_batch(&mut batch).unwrap().len(), 2);
+    drop(batch);
+    assert_eq!(bufs, [*b"data", [0xee; 4], [0xee; 4], [0xee; 4]]);
+    assert_eq!(froms, [UnixAddr::UNNAMED; 4]);
+}
+
 /// A batch of one buffer has no other end to be told from.
 #[test]
 fn a_batch_of_one_tells_the_end_like_a_receive() {

@@ -54,6 +54,16 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
+/// As [`sent`], each with a byte at least and so short that all find room.
+fn sent_bytes() -> impl Strategy<Value = Sent> {
+    sent().prop_map(|mut message| {
+        message.pieces.iter_mut().for_each(|piece| piece.truncate(100));
+        message.pieces.push(vec![0xaa]);
+        message.plain = false;
+        message
+    })
+}
+
 fn into() -> impl Strategy<Value = Into> {
     let room = prop_oneof![4 => 0..24_usize, 1 => Just(4000)];
     (room, any::<bool>(), any::<bool>()).prop_map(|(room, controlled, named)| Into {
@@ -298,5 +308,15 @@ proptest! {
         } else {
             check([Method::<UnixSeqpacket>::pair(), Way::pair()], &messages, &buffers, size)?;
         }
+    }
+
+    /// Of a stream, which has neither room for messages without data nor bounds.
+    #[test]
+    fn batches_of_bytes_are_their_reads(
+        messages in vec(sent_bytes(), 0..40),
+        buffers in vec(into().prop_map(|into| Into { room: into.room.max(1), ..into }), 1..MOST),
+        size in 1..=MOST,
+    ) {
+        check([Free::<UnixStream>::pair(), Way::pair()], &messages, &buffers, size)?;
     }
 }

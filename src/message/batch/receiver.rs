@@ -13,7 +13,8 @@ use crate::sys::msg::{DONTWAIT, WAIT_FOR_ONE};
 /// [`BatchBuf`](crate::BatchBuf).
 ///
 /// Each [`recv_batch`](crate::UnixDatagram::recv_batch) fills them from the first on, so it can be called
-/// again and again. Buffers that no message was received into are not touched.
+/// again and again. Buffers that no message was received into are not touched; but where a connection
+/// has ended addresses that are left become unnamed.
 ///
 /// # Examples
 ///

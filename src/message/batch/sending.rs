@@ -10,7 +10,8 @@ use crate::{AsFd, BorrowedFd, Errno};
 /// Sends those messages of a batch that have not been sent yet, in one call, and gives how many went.
 ///
 /// They go in order, each whole or not at all. Where one cannot be sent, those before it have been and
-/// are counted; that one is next, and another call tells what is wrong with it. One call sends at most
+/// are counted; that one is next, and another call tells what is wrong with it. (By then a datagram
+/// socket is not connected any more whose peer was found to be gone: `ENOTCONN`.) One call sends at most
 /// 1024. So all are sent when [`unsent`](SendBatch::unsent) is 0, not when this was called once. Of
 /// nothing to send it is 0, without a call. `SIGPIPE` is not raised.
 ///
@@ -86,9 +87,11 @@ fn refuse_on_stream(
 #[cold]
 #[inline(never)]
 fn refused(batch: &SendBatch<'_>, errno: Errno) -> SendError {
-    let fds = batch.outgoing.fds(batch.sent());
-    if errno == Errno::INVAL && fds > FDS_MAX {
-        return SendError::TooManyFds { fds };
+    if errno == Errno::INVAL {
+        let fds = batch.outgoing.fds(batch.sent());
+        if fds > FDS_MAX {
+            return SendError::TooManyFds { fds };
+        }
     }
     SendError::Kernel(errno)
 }
