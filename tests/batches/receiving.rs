@@ -159,9 +159,10 @@ fn the_true_size_is_told_of_each_message<W: Way>(_: &str) {
 
 /// See "The time limit of a batch is looked at between messages" in `kernel.md`.
 fn a_time_limit_is_the_socket_s_own<W: Way>(_: &str) {
-    const LIMIT: Duration = Duration::from_millis(400);
+    const MICROSECONDS: u32 = 400_000;
+    const LIMIT: Duration = Duration::from_micros(MICROSECONDS as u64);
     let (a, b) = W::pair();
-    let seconds = libc::timeval { tv_sec: 0, tv_usec: LIMIT.subsec_micros().into() };
+    let seconds = libc::timeval { tv_sec: 0, tv_usec: MICROSECONDS as _ };
     // SAFETY: the option is this structure, which is ours to read.
     let set = unsafe {
         let len = std::mem::size_of_val(&seconds) as libc::socklen_t;
