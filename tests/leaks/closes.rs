@@ -170,6 +170,11 @@ fn nothing_is_closed_twice_by_who_gives_up_early() {
 }
 
 #[test]
+fn nothing_is_closed_twice_by_batches() {
+    check_module("batches::");
+}
+
+#[test]
 fn nothing_is_closed_twice_whatever_a_peer_sends() {
     check_module("hostile::");
 }
