@@ -43,7 +43,10 @@ fn inode(fd: BorrowedFd<'_>) -> u64 {
     // SAFETY: the command takes no argument.
     let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) };
     assert_eq!(flags, libc::FD_CLOEXEC, "it would live on in children");
-    stat.st_ino
+    // Its width differs from one architecture to the next.
+    #[allow(clippy::unnecessary_cast)]
+    let inode = stat.st_ino as u64;
+    inode
 }
 
 /// What is done with the `n`th descriptor that came: it is given back to be closed.

@@ -108,10 +108,9 @@ impl core::error::Error for AddrError {}
 /// ```
 /// use afunix::{DecodeError, UnixAddr};
 ///
-/// let error = UnixAddr::from_raw(&[1, 0, b'/'], 9).unwrap_err();
-/// # #[cfg(target_endian = "little")]
+/// let [first, second] = 1_u16.to_ne_bytes();
+/// let error = UnixAddr::from_raw(&[first, second, b'/'], 9).unwrap_err();
 /// assert_eq!(error, DecodeError::Truncated { addr_len: 9, have: 3 });
-/// # #[cfg(target_endian = "little")]
 /// assert_eq!(error.to_string(), "address is 9 bytes, only 3 of them are here");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::process::Command;
 
 use afunix::{
-    AddrText, Ancillary, AncillaryBuf, AncillaryWriter, AsFd, Fds, IoSlice, IoSliceMut, OwnedFd,
-    PidFd, RecvOptions, SendOptions, Space, TakeFds, UnixAddr, UnixDatagram, UnixListener,
+    AddrText, Ancillary, AncillaryBuf, AncillaryWriter, AsFd, BatchBuf, Fds, IoSlice, IoSliceMut,
+    OwnedFd, PidFd, RecvOptions, SendOptions, Space, TakeFds, UnixAddr, UnixDatagram, UnixListener,
     UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
 
@@ -138,6 +138,65 @@ fn descriptors_and_credentials_allocate_nothing() {
         black_box(lost.unwrap_err());
     });
     assert_eq!(count, 0);
+}
+
+#[test]
+fn batches_allocate_nothing() {
+    const SPACE: usize = Space::new().credentials().rights::<3>().bytes();
+    let _watchdog = common::Watchdog::new();
+    let count = allocations(|| {
+        let mut memory = BatchBuf::<8>::new();
+        let (a, b) = UnixSeqpacket::pair().unwrap();
+        b.set_passcred(true).unwrap();
+        let (data, mut control) = ([IoSlice::new(b"data")], AncillaryBuf::<SPACE>::new());
+        let mut writer = control.writer();
+        writer.push_fds(&[a.as_fd(), b.as_fd()]).unwrap();
+        let mut batch = memory.sender();
+        batch.push_with(&data, &writer, None).unwrap();
+        batch.push_all(&["plain", "", "longer than there is room for"]).unwrap();
+        batch.push_with(&[], &writer, None).unwrap();
+        for _ in 0..2 {
+            batch.rewind();
+            assert_eq!(a.send_batch(&mut batch), Ok(5));
+        }
+        let (mut bufs, mut froms) = ([[0; 8]; 4], [UnixAddr::UNNAMED; 4]);
+        let mut controls = [const { AncillaryBuf::<SPACE>::new() }; 4];
+        let mut batch = memory.receiver();
+        for ((buf, from), control) in bufs.iter_mut().zip(&mut froms).zip(&mut controls) {
+            batch.push_with(buf, control, Some(from)).unwrap();
+        }
+        let mut fds = 0;
+        for mut message in b.recv_batch(&mut batch).unwrap() {
+            fds += message.take_ancillary().unwrap().take_fds().count();
+        }
+        // The rest is dropped as it is, and the end comes behind it.
+        let _ = black_box(b.recv_batch(&mut batch).unwrap().next());
+        drop(a);
+        let _ = black_box(b.recv_batch(&mut batch).unwrap().count());
+        assert_eq!(fds, 2);
+        drop(batch);
+
+        // By name, and what fails.
+        let (inbox, name) = UnixDatagram::autobind().unwrap();
+        let mut batch = memory.sender();
+        batch.push_to(b"one", &name).unwrap();
+        batch.push_to(b"two", &UnixAddr::UNNAMED).unwrap();
+        assert_eq!(inbox.send_batch(&mut batch), Ok(1));
+        let _ = black_box(inbox.send_batch(&mut batch).unwrap_err());
+        let mut batch = memory.receiver();
+        batch.push_all(&mut bufs).unwrap();
+        assert_eq!(inbox.recv_batch(&mut batch).unwrap().len(), 1);
+        batch.set_nonblocking(true);
+        let _ = black_box(inbox.recv_batch(&mut batch).map(drop).unwrap_err());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn the_memory_of_a_batch_is_88_bytes_a_message() {
+    let of_one = size_of::<BatchBuf<9>>() - size_of::<BatchBuf<8>>();
+    assert_eq!(of_one, if cfg!(target_pointer_width = "64") { 88 } else { 44 });
+    assert_eq!(size_of::<BatchBuf<0>>(), size_of::<usize>());
 }
 
 #[test]

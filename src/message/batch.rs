@@ -21,8 +21,8 @@ use crate::sys::batch::Storage;
 /// [`RecvBatch`].
 ///
 /// It holds nothing by itself, and is the same for both; it can be used again and again, and need never
-/// be cleared. A message takes 88 bytes of it on 64-bit machines, and 44 on others. One call moves at
-/// most 1024 messages: more than that is memory for another call.
+/// be cleared. A message takes 88 bytes of it on 64-bit machines, and 44 on others. One call sends at most
+/// 1024 messages: more than that are for another call. One call receives as many as there is memory for.
 ///
 /// # Examples
 ///
@@ -46,6 +46,16 @@ use crate::sys::batch::Storage;
 /// let lines: Vec<&[u8]> = b.recv_batch(&mut batch)?.map(|message| &*message.data).collect();
 /// assert_eq!(lines, [&b"one"[..], b"two", b"three"]);
 /// # Ok::<(), afunix::Errno>(())
+/// ```
+///
+/// It is for one batch at a time:
+///
+/// ```compile_fail,E0499
+/// let mut memory = afunix::BatchBuf::<8>::new();
+/// let mut first = memory.sender();
+/// let second = memory.receiver();
+/// first.clear();
+/// # drop(second);
 /// ```
 ///
 /// See [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html) and

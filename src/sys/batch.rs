@@ -14,9 +14,6 @@ pub(crate) use outgoing::Outgoing;
 
 use super::msg::{BatchHeader, Header};
 
-/// More messages than this the kernel leaves for another call: `UIO_MAXIOV`.
-pub(crate) const MESSAGES_MAX: usize = general::UIO_MAXIOV as usize;
-
 /// Memory for `N` messages, of which none is written until it is needed.
 pub(crate) struct Storage<const N: usize> {
     headers: [MaybeUninit<BatchHeader>; N],

@@ -1,5 +1,6 @@
 //! The raw layer against the kernel, and the storage of addresses by itself.
 
+mod batch;
 mod control;
 mod fds;
 mod options;

@@ -55,8 +55,8 @@ pub(crate) fn timeout(fd: BorrowedFd<'_>, which: Timeout) -> Result<Option<Durat
     {
         match get(fd, which.wide_option(), general::__kernel_sock_timeval { tv_sec: 0, tv_usec: 0 })
         {
-            // Before Linux 5.1.
-            Err(Errno::NOPROTOOPT) => {}
+            // Before Linux 5.1; and qemu-user, which does not know it, answers with an `int`.
+            Err(Errno::NOPROTOOPT | Errno::PROTO) => {}
             Err(error) => return Err(error),
             Ok(time) => return duration(time.tv_sec, time.tv_usec),
         }

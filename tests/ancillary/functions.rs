@@ -4,6 +4,7 @@ use afunix::{
     AncillaryBuf, AsFd, IoSlice, OwnedFd, RecvError, RecvOptions, SendError, SendOptions,
 };
 
+use crate::common::emulated::is_set;
 use crate::methods::{Passes, got_of, lend, mine};
 use crate::plain::{files, inodes};
 
@@ -37,8 +38,8 @@ fn check(a: impl AsFd, b: impl AsFd, is_stream: bool) {
 
     assert_eq!(afunix::passcred(b), Ok(false));
     afunix::set_passcred(b, true).unwrap();
-    afunix::set_passpidfd(b, true).unwrap();
-    assert_eq!((afunix::passcred(b), afunix::passpidfd(b)), (Ok(true), Ok(true)));
+    let pidfds = is_set(afunix::set_passpidfd(b, true));
+    assert_eq!((afunix::passcred(b), afunix::passpidfd(b)), (Ok(true), Ok(pidfds)));
     let mut buf = AncillaryBuf::<128>::new();
     let mut writer = buf.writer();
     writer.push_fds(&lent).unwrap();
@@ -48,7 +49,7 @@ fn check(a: impl AsFd, b: impl AsFd, is_stream: bool) {
     assert_eq!(sent.map(|sent| sent.bytes), Ok(2));
     let got = got_of(b, 4, RecvOptions::new().nonblocking()).unwrap();
     assert_eq!((&got.data[..], inodes(&got.fds)), (&b"ab"[..], numbers));
-    assert!(got.credentials == Some(mine()) && got.has_pidfd());
+    assert_eq!((got.credentials, got.has_pidfd()), (Some(mine()), pidfds));
 }
 
 fn functions_do_with_a_bare_descriptor_what_methods_do<T: Passes>(_: &str) {

@@ -2,6 +2,7 @@
 
 use afunix::{AncillaryBuf, IoSliceMut, RecvError, RecvOptions, Space, Truncation};
 
+use crate::common::emulated::{CUT, is_set, left_out_by_qemu};
 use crate::common::{open_fds, passes_in_child};
 use crate::methods::{NOTHING, Passes, lend, now};
 use crate::plain::{self, HEADER, files, inodes, pipe, poll};
@@ -26,7 +27,9 @@ fn space_of_one_descriptor_takes_two_where_there_is_padding<T: Passes>(_: &str) 
     let (_, ancillary) = b.recv_with(pieces, &mut control, RecvOptions::new().lossy()).unwrap();
     let fitting = if cfg!(target_pointer_width = "64") { 2 } else { 1 };
     assert_eq!(ancillary.fds().count(), fitting);
-    assert_eq!(ancillary.truncation(), Some(Truncation::BufferFull));
+    if !left_out_by_qemu(CUT) {
+        assert_eq!(ancillary.truncation(), Some(Truncation::BufferFull));
+    }
 }
 
 fn surplus_is_closed_and_counted_up_to_fourteen<T: Passes>(test: &str) {
@@ -46,6 +49,9 @@ fn surplus_is_closed_and_counted_up_to_fourteen<T: Passes>(test: &str) {
             drop(fds);
             assert_eq!(open_fds(), before);
         }
+        if left_out_by_qemu(CUT) {
+            return;
+        }
         a.send_fds(b"two", &lent).unwrap();
         let error = b.recv_fds::<2>(&mut [0; 4]).unwrap_err();
         let RecvError::ControlTruncated { bytes, size, closed, cause, .. } = error else {
@@ -60,7 +66,7 @@ fn descriptors_have_room_beside_credentials_and_a_pidfd<T: Passes>(test: &str) {
     passes_in_child(test, || {
         let (a, b) = T::pair().unwrap();
         b.set_passcred(true).unwrap();
-        b.set_passpidfd(true).unwrap();
+        is_set(b.set_passpidfd(true));
         let files = files(3);
         let before = open_fds();
         for _ in 0..2 {
@@ -102,6 +108,9 @@ fn count_that_was_not_wanted_is_an_error_that_closes_all<T: Passes>(test: &str) 
 /// See "Room is counted in descriptors, not in messages" in `kernel.md`.
 fn what_does_not_fit_is_closed_by_the_kernel<T: Passes>(test: &str) {
     passes_in_child(test, || {
+        if left_out_by_qemu(CUT) {
+            return;
+        }
         let (a, b) = T::pair().unwrap();
         let (reading, writing) = pipe();
         let file = files(1).remove(0);
@@ -116,10 +125,12 @@ fn what_does_not_fit_is_closed_by_the_kernel<T: Passes>(test: &str) {
 
 /// See "Without room for what was asked for, each receive is truncated" in `kernel.md`.
 fn socket_that_was_asked_for_more_truncates_each_receive_without_room<T: Passes>(_: &str) {
-    let ask: [fn(&T); 2] = [|b| b.set_passcred(true).unwrap(), |b| b.set_passpidfd(true).unwrap()];
+    let ask: [fn(&T) -> _; 2] = [|b| b.set_passcred(true), |b| b.set_passpidfd(true)];
     for ask in ask {
         let (a, b) = T::pair().unwrap();
-        ask(&b);
+        if !is_set(ask(&b)) {
+            continue;
+        }
         for _ in 0..5 {
             a.put(b"ab").unwrap();
         }

@@ -5,6 +5,7 @@ use afunix::{
     Shutdown, UnixStream,
 };
 
+use crate::common::emulated::{BAD_LENGTH, NO_PIECES, left_out_by_qemu};
 use crate::common::{Watchdog, identity, passes_in_child, skip};
 use crate::methods::{NOTHING, Passes, get, lend, now};
 use crate::plain::{self, HEADER, RIGHTS, WORD, files, inodes, rights};
@@ -124,6 +125,9 @@ fn io_uring_may_not_be_sent() {
     // SAFETY: the kernel reads and writes that structure.
     let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
     let Ok(ring @ 0..) = i32::try_from(ring) else {
+        if left_out_by_qemu("qemu-user makes no io_uring") {
+            return;
+        }
         return skip(format_args!("no io_uring: {}", plain::last_errno()));
     };
     // SAFETY: it is new.
@@ -179,10 +183,11 @@ fn descriptors_go_without_data<T: Passes>(_: &str) {
     let mut writer = buf.writer();
     writer.push_fds(&lent).unwrap();
     // It may be sent again and again.
-    for _ in 0..2 {
+    let times = if left_out_by_qemu(NO_PIECES) { 0 } else { 2 };
+    for _ in 0..times {
         assert!(afunix::send_with(&a, &[], &writer, SendOptions::new()).is_ok_and(bytes(0)));
     }
-    for _ in 0..4 {
+    for _ in 0..2 + times {
         let (received, fds) = b.recv_fds_exact::<2>(&mut [0; 4]).unwrap();
         assert_eq!((received.bytes, received.size, inodes(&fds)), (0, 0, numbers.clone()));
     }
@@ -247,6 +252,9 @@ fn control_length_is_what_was_written<T: Passes>(_: &str) {
         let (_, [_fd]) = b.recv_fds_exact::<1>(&mut [0; 4]).unwrap();
     }
     for len in padded + ignored..padded + 2 * HEADER {
+        if left_out_by_qemu(BAD_LENGTH) {
+            break;
+        }
         longer.resize(len, 0);
         assert_eq!(plain::send(&a, b"x", &longer, 0), Err(Errno::INVAL), "{len}");
     }

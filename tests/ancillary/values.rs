@@ -8,6 +8,7 @@ use afunix::{
 };
 
 use crate::common::Watchdog;
+use crate::common::emulated::{CUT, NO_PIECES, left_out_by_qemu};
 use crate::methods::{credentials, lend};
 use crate::plain::{HEADER, WORD, files};
 
@@ -75,8 +76,10 @@ fn message_that_does_not_fit_leaves_the_writer_as_it_was() {
     writer.push_credentials(crate::methods::mine()).unwrap();
     let error = writer.push_fds(&lent[..1]).unwrap_err();
     assert_eq!((error.needed, error.left), (HEADER + 4, 0));
-    a.send_with(&[], &writer, afunix::SendOptions::new()).unwrap();
-    let (_, [_, _]) = b.recv_fds_exact::<2>(&mut []).unwrap();
+    if !left_out_by_qemu(NO_PIECES) {
+        a.send_with(&[], &writer, afunix::SendOptions::new()).unwrap();
+        let (_, [_, _]) = b.recv_fds_exact::<2>(&mut []).unwrap();
+    }
 
     // To the byte: the last message needs no padding.
     let mut none = AncillaryBuf::<0>::new();
@@ -126,6 +129,9 @@ fn errors_of_receiving_say_what_is_wrong() {
     assert_eq!(error.to_string(), "7 descriptors came, wanted 9");
     assert_eq!(error.errno(), Errno::PROTO);
 
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     a.send_fds(b"x", &lent).unwrap();
     let error = b.recv_fds::<9>(&mut [0; 8]).unwrap_err();
     let said = "control messages were lost: the control buffer was too small; \

@@ -3,6 +3,7 @@
 // Each test binary uses a part of it.
 #![allow(dead_code, unused_macros)]
 
+pub mod emulated;
 pub mod interrupt;
 #[macro_use]
 pub mod kinds;
@@ -21,8 +22,15 @@ use std::time::{Duration, Instant};
 
 use afunix::{AsRawFd, UnixAddr};
 
+use emulated::program;
+
 /// How long anything may take that should take no time at all.
 pub const LONG: Duration = Duration::from_secs(30);
+
+/// [`LONG`], or more of it where an emulator takes ten times as long.
+fn patience() -> Duration {
+    if emulated::is_emulated() { 4 * LONG } else { LONG }
+}
 
 /// A different number at each call.
 pub fn unique() -> u32 {
@@ -84,18 +92,18 @@ pub fn addr(path: impl AsRef<Path>) -> UnixAddr {
     UnixAddr::from_pathname(path.as_ref().as_os_str().as_bytes()).expect("a good path")
 }
 
-/// Ends the process if it is still held after [`LONG`]: no call under test may hang the suite.
+/// Ends the process if it is still held after [`patience`]: no call under test may hang the suite.
 #[must_use]
 pub struct Watchdog(Arc<AtomicBool>);
 
 impl Watchdog {
     pub fn new() -> Self {
         let done = Arc::new(AtomicBool::new(false));
-        let (seen, start) = (Arc::clone(&done), Instant::now());
+        let (seen, start, limit) = (Arc::clone(&done), Instant::now(), patience());
         thread::spawn(move || {
             while !seen.load(Ordering::Relaxed) {
-                if start.elapsed() > LONG {
-                    eprintln!("a call did not return within {LONG:?}");
+                if start.elapsed() > limit {
+                    eprintln!("a call did not return within {limit:?}");
                     std::process::abort();
                 }
                 thread::sleep(Duration::from_millis(20));
@@ -136,10 +144,10 @@ pub fn start_waiting<'scope, R: Send + 'scope>(
     waiting
 }
 
-/// Waits for a child whose output is piped; kills it and panics after half of [`LONG`], so before a
+/// Waits for a child whose output is piped; kills it and panics after half of [`patience`], so before a
 /// [`Watchdog`] ends the process and leaves the child behind.
 pub fn finish(child: Child) -> Output {
-    finish_within(LONG / 2, child)
+    finish_within(patience() / 2, child)
 }
 
 /// [`finish`] with another limit.
@@ -203,7 +211,7 @@ pub fn in_child_with(
         // SAFETY: it takes a number, and does not come back.
         unsafe { libc::_exit(0) };
     }
-    let mut command = Command::new(std::env::current_exe().expect("this very program"));
+    let mut command = program(std::env::current_exe().expect("this very program"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, test);
     prepare(&mut command);
     let output = run(&mut command);
@@ -229,7 +237,8 @@ pub fn passes_in_child_with(test: &str, prepare: impl FnOnce(&mut Command), body
 }
 
 /// Says why a test cannot be run here; the test returns after that. Where nothing may be left out,
-/// the environment has `AFUNIX_TESTS_MAY_NOT_SKIP`, and the test fails.
+/// the environment has `AFUNIX_TESTS_MAY_NOT_SKIP`, and the test fails. What an emulator cannot do is
+/// another matter: see [`emulated`].
 #[track_caller]
 pub fn skip(reason: impl std::fmt::Display) {
     let allowed = std::env::var_os("AFUNIX_TESTS_MAY_NOT_SKIP").is_none();

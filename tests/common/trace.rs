@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::emulated::{TRACE, left_out_by_qemu};
 use super::{TempDir, assert_success, in_child, run, skip};
 
 /// What is to be looked at.
@@ -40,6 +41,9 @@ pub fn traced(test: &str, runs: impl FnOnce() -> Vec<Run>) -> Option<Vec<Made>> 
                 mark();
             }
         });
+    }
+    if left_out_by_qemu(TRACE) {
+        return None;
     }
     let folder = TempDir::new();
     let trace = folder.join("trace");

@@ -60,7 +60,7 @@ fn build(profile_dir: &Path) {
 }
 
 pub fn example(name: &str) -> Command {
-    Command::new(folder().join(name))
+    common::emulated::program(folder().join(name))
 }
 
 /// Runs an example to its end, with `input` to read.
@@ -144,7 +144,9 @@ impl Running {
     pub fn server_under(starter: &[&str], name: &str, addr: &str, options: &[&str]) -> Self {
         let (program, args) = starter.split_first().expect("a program");
         let mut command = Command::new(program);
-        command.args(args).arg(example(name).get_program()).arg(addr).args(options);
+        let server = example(name);
+        command.args(args).arg(server.get_program()).args(server.get_args());
+        command.arg(addr).args(options);
         Self::spawn(command).listening(addr)
     }
 

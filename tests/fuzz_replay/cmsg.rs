@@ -82,8 +82,6 @@ fn made_up_inputs_replay_and_find_the_planted_fault() {
     }
 }
 
-// The seeds hold words as such a machine has them.
-#[cfg(all(target_endian = "little", target_pointer_width = "64"))]
 mod live {
     use std::io;
     use std::mem;
@@ -92,11 +90,15 @@ mod live {
     use rustix::fd::AsRawFd;
 
     use super::{messages, numbers};
+    use crate::common::emulated::{CUT, left_out_by_qemu};
     use crate::planted::libc_walk::{HEADER, walk};
-    use crate::{Seeds, check_or_write, check_replay, planted};
+    use crate::{Seeds, check_or_write, check_replay, has_words_of_the_seeds, planted};
 
     #[test]
     fn seeds_replay_and_find_the_planted_fault() {
+        if !has_words_of_the_seeds() {
+            return;
+        }
         check_replay("cmsg_walk", planted::cmsg_walk);
         check_replay("cmsg_round_trip", planted::cmsg_round_trip);
     }
@@ -140,6 +142,10 @@ mod live {
             || UnixDatagram::pair().map(|(a, b)| (a.into(), b.into())),
             || UnixSeqpacket::pair().map(|(a, b)| (a.into(), b.into())),
         );
+        check_or_write("cmsg_round_trip", &round_trips(), same);
+        if !has_words_of_the_seeds() || left_out_by_qemu(CUT) {
+            return;
+        }
         let mut seeds = Seeds::new();
         for (name, asked, fds, room) in RECEIVED {
             // Only streams tell what is left, and only messages when they came.
@@ -152,7 +158,6 @@ mod live {
             seeds.insert(name.into(), received(&a, &b, asked, fds, room));
         }
         check_or_write("cmsg_walk", &seeds, same);
-        check_or_write("cmsg_round_trip", &round_trips(), same);
     }
 
     fn set(socket: &OwnedFd, option: libc::c_int) {

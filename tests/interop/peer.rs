@@ -86,6 +86,22 @@ fn c_program(name: &str) -> &'static Path {
     })
 }
 
+/// An address as the machine of the peers has it, which is another one where this is emulated: the
+/// family is a number, and the rest is bytes.
+fn theirs(mut sockaddr: Vec<u8>) -> Vec<u8> {
+    static SWAPPED: OnceLock<bool> = OnceLock::new();
+    let swapped = SWAPPED.get_or_init(|| {
+        let order = run(Command::new("python3").args(["-c", "import sys; print(sys.byteorder)"]));
+        crate::common::assert_success(&order);
+        let ours = if cfg!(target_endian = "big") { "big" } else { "little" };
+        String::from_utf8_lossy(&order.stdout).trim() != ours
+    });
+    if *swapped {
+        sockaddr[..2].reverse();
+    }
+    sockaddr
+}
+
 fn c_compiler() -> &'static str {
     ["cc", "gcc"]
         .into_iter()
@@ -115,9 +131,9 @@ impl Peer {
         command.args([if asks.is_some() { "client" } else { "server" }, kind.word()]);
         command.arg(match name {
             Name::Unnamed => "-".to_owned(),
-            name => hex(&name.sockaddr()),
+            name => hex(&theirs(name.sockaddr())),
         });
-        command.args(asks.map(|server| hex(&server.sockaddr())));
+        command.args(asks.map(|server| hex(&theirs(server.sockaddr()))));
         command.args(mute.then_some("mute"));
         command.stdin(Stdio::null());
         self.spawn(command)
@@ -153,7 +169,7 @@ impl Peer {
             Self::C if key == "from" && matches!(name, Name::Unnamed) => format!("{key} 0 -"),
             Self::C => {
                 let reported = name.reported();
-                format!("{key} {} {}", reported.len(), hex(&reported))
+                format!("{key} {} {}", reported.len(), hex(&theirs(reported)))
             }
             Self::Python => match name {
                 Name::Unnamed if key == "from" => format!("{key} none -"),
@@ -169,7 +185,7 @@ impl Peer {
         // Python's socket module wants room for a NUL, in `sun_path`, behind a path.
         const WHY: &str = "AF_UNIX path too long";
         let mut command = self.command("peer");
-        let output = run(command.args(["refuse", kind.word(), &hex(&name.sockaddr())]));
+        let output = run(command.args(["refuse", kind.word(), &hex(&theirs(name.sockaddr()))]));
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(said, format!("refused {WHY}\n").repeat(3), "{output:?}");
         println!("left out: {self:?}, {kind:?}, a path of 108 bytes to bind or to reach: {WHY}");

@@ -8,6 +8,7 @@ use afunix::{
 };
 
 use crate::check::{Parcel, leaves_nothing};
+use crate::common::emulated::skip_option;
 use crate::common::{Watchdog, name, open_fds, skip};
 use crate::ways::Passing;
 
@@ -140,7 +141,7 @@ fn send_to_who_takes_no_descriptors_keeps_them_here<P: Passing>() {
         libc::setsockopt(b.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, off, len)
     };
     if answer != 0 {
-        return skip("no socket refuses descriptors before Linux 6.16");
+        return skip_option("no socket refuses descriptors before Linux 6.16");
     }
     let mut parcel = Parcel::new();
     let refused = a.send_fds(b"word", &parcel.times(2));

@@ -4,6 +4,7 @@
 use afunix::{AncillaryBuf, Errno, RecvError, RecvOptions, Space, Truncation};
 
 use crate::check::{Parcel, with_left};
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::ways::{Got, Passing};
 
 leak_tests!(
@@ -89,6 +90,9 @@ fn buffer_that_is_full_to_the_last_descriptor_tells_nothing_of_the_cause<P: Pass
     };
     assert_eq!(cause(0), (0, Some(Truncation::NotInstalled)));
     assert_eq!(cause(1), (1, Some(Truncation::Unknown)));
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     assert_eq!(cause(2), (2, Some(Truncation::BufferFull)));
     assert_eq!(cause(3), (2, Some(Truncation::BufferFull)));
     let error = receive_three(1, |b: &P, buf| {

@@ -6,6 +6,7 @@ use afunix::{
 };
 
 use crate::check::Parcel;
+use crate::common::emulated::{CUT, NO_PIECES, left_out_by_qemu};
 use crate::common::open_fds;
 use crate::ways::Passing;
 
@@ -47,18 +48,21 @@ fn descriptors_of_which_one_fits_are_all_closed_and_the_data_is_kept<P: Passing>
         assert_eq!(&buf, b"word\0\0\0\0");
         parcel.assert_gone();
     };
+    // They arrive whole where there is room, so it is not the peer who lost them.
+    after(&|buf| assert_eq!(b.recv_fds::<MANY>(buf).unwrap().1.len(), MANY));
+    after(&|buf| {
+        let mut control = AncillaryBuf::<0>::new();
+        assert_truncated(b.take(buf, &mut control, RecvOptions::new()), 0);
+    });
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     after(&|buf| assert_truncated(b.recv_fds::<1>(buf), 1 + SPARE));
     after(&|buf| assert_truncated(b.recv_fds_exact::<1>(buf), 1 + SPARE));
     after(&|buf| {
         let mut control = AncillaryBuf::<{ room(1) }>::new();
         assert_truncated(b.take(buf, &mut control, RecvOptions::new()), 1);
     });
-    after(&|buf| {
-        let mut control = AncillaryBuf::<0>::new();
-        assert_truncated(b.take(buf, &mut control, RecvOptions::new()), 0);
-    });
-    // They arrive whole where there is room, so it is not the peer who lost them.
-    after(&|buf| assert_eq!(b.recv_fds::<MANY>(buf).unwrap().1.len(), MANY));
 
     let parcel = Parcel::sent(&a, b"word", MANY);
     let (mut buf, mut control) = ([0; 8], AncillaryBuf::<{ room(1) }>::new());
@@ -72,7 +76,8 @@ fn descriptors_of_which_one_fits_are_all_closed_and_the_data_is_kept<P: Passing>
 
 fn surplus_is_closed_and_counted_up_to_the_room_there_is<P: Passing>() {
     let (a, b) = P::pair();
-    for count in 0..=SPARE + 3 {
+    let beyond = if left_out_by_qemu(CUT) { 1 } else { 3 };
+    for count in 0..=SPARE + beyond {
         let (parcel, mut buf) = (Parcel::sent(&a, b"word", count), [0; 8]);
         let answer = b.recv_fds::<1>(&mut buf);
         if count <= 1 + SPARE {
@@ -201,7 +206,9 @@ fn descriptors_without_data_are_refused_on_a_stream_and_delivered_elsewhere<P: P
     let fds = parcel.times(3);
     let mut writer = control.writer();
     writer.push_fds(&fds).unwrap();
-    let answers = [a.send_fds(b"", &fds), a.send_with(&[], &writer, SendOptions::new())];
+    let pieces: &[IoSlice<'_>] =
+        if left_out_by_qemu(NO_PIECES) { &[IoSlice::new(b"")] } else { &[] };
+    let answers = [a.send_fds(b"", &fds), a.send_with(pieces, &writer, SendOptions::new())];
     assert_eq!(send_two_headers(&a, b"", [1, 2]), Ok(0));
     drop(fds);
     parcel.release();

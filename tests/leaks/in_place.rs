@@ -4,6 +4,7 @@
 use afunix::{Errno, Fds, RecvError};
 
 use crate::check::Parcel;
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::ways::Passing;
 
 leak_tests!(
@@ -50,6 +51,9 @@ fn what_was_there_stays_when_nothing_comes<P: Passing>() {
 }
 
 fn what_was_there_stays_when_a_part_is_lost<P: Passing>() {
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     let (a, b) = P::pair();
     let (mut fds, parcel) = (Fds::<2>::new(), Parcel::sent(&a, b"word", 2));
     let _ = b.recv_fds_into(&mut [0; 8], &mut fds).unwrap();

@@ -6,6 +6,7 @@ use afunix::{
 };
 
 use crate::check::{Parcel, open_count};
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::ways::{Got, Passing};
 
 leak_tests!(
@@ -86,9 +87,12 @@ fn expected(mut room: usize, sent: usize, attested: bool) -> Expected {
 
 /// Sends `sent` descriptors to a buffer of each length.
 fn check_lengths<P: Passing>((a, b): &(P, P), sent: usize, attested: bool) {
-    let before = open_count();
+    let (before, all) = (open_count(), !left_out_by_qemu(CUT));
     for (room, receive) in RECEIVES.iter().flatten().enumerate() {
         for lossy in [false, true] {
+            if expected(room, sent, attested).truncated && !all {
+                continue;
+            }
             let (parcel, mut buf) = (Parcel::sent(a, b"word", sent), [0; 8]);
             let expected = expected(room, sent, attested);
             let options = if lossy { RecvOptions::new().lossy() } else { RecvOptions::new() };
@@ -173,12 +177,13 @@ fn receive_exact<const N: usize, P: Passing>(
 
 fn each_number_of_descriptors_asked_for_and_sent<P: Passing>() {
     let (a, b) = P::pair();
+    let beyond = if left_out_by_qemu(CUT) { 1 } else { 3 };
     let calls: [[ReceiveFds<P>; 10]; 2] = [ten!(receive_fds, 0, P), ten!(receive_fds, 1, P)];
     let exact: [[ReceiveFds<P>; 10]; 2] = [ten!(receive_exact, 0, P), ten!(receive_exact, 1, P)];
     let both = calls.into_iter().flatten().zip(exact.into_iter().flatten());
     for (wanted, (call, exact)) in both.enumerate() {
         // The room for credentials and a pidfd is that of 14 descriptors.
-        for sent in 0..wanted + 14 + 3 {
+        for sent in 0..wanted + 14 + beyond {
             let (parcel, mut buf) = (Parcel::sent(&a, b"word", sent), [0; 8]);
             let answer = call(&b, &mut buf);
             if sent <= wanted + 14 {
@@ -208,7 +213,7 @@ fn each_number_of_descriptors_asked_for_and_sent<P: Passing>() {
 /// See "Descriptors come with the first byte of theirs", "A receive of nothing takes descriptors" and "The
 /// true size of a message" in `kernel.md`.
 fn each_length_of_the_data_buffer_keeps_the_descriptors<P: Passing>() {
-    let (a, b) = P::pair();
+    let ((a, b), all) = (P::pair(), !left_out_by_qemu(CUT));
     for len in 0..=10 {
         let parcel = Parcel::sent(&a, b"eightong", 2);
         let mut buf = [0; 10];
@@ -223,6 +228,9 @@ fn each_length_of_the_data_buffer_keeps_the_descriptors<P: Passing>() {
         if P::IS_STREAM && len < 8 {
             let (received, fds) = b.recv_fds::<2>(&mut buf).unwrap();
             assert_eq!((received.bytes, fds.len()), (8 - len, 0));
+        }
+        if !all {
+            continue;
         }
         // Data and descriptors may both be too many, and each is told.
         let parcel = Parcel::sent(&a, b"eightong", 250);

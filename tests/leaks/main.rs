@@ -13,6 +13,7 @@ mod common;
 mod check;
 mod ways;
 
+mod batches;
 mod closes;
 mod dropped;
 mod ends;

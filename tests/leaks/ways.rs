@@ -5,9 +5,9 @@ use afunix::{
     OwnedFd, RawFd, Received, RecvError, RecvOptions, SendError, SendOptions, Sent,
 };
 
+use crate::common::emulated::skip_option;
 use crate::common::kinds::{Data, Socket};
 use crate::common::passes::Passes;
-use crate::common::skip;
 
 pub use crate::common::passes::Answer as Got;
 
@@ -63,7 +63,7 @@ pub trait Passing: AsFd + AsRawFd + Send + Sized + Sync {
         let (a, b) = Self::pair();
         b.set_passcred().unwrap();
         match b.set_passpidfd() {
-            Err(Errno::NOPROTOOPT) => skip("no pidfds with messages before Linux 6.5"),
+            Err(Errno::NOPROTOOPT) => skip_option("no pidfds with messages before Linux 6.5"),
             answer => {
                 answer.unwrap();
                 return Some((a, b));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use afunix::{Errno, RecvOptions, UnixDatagram};
 
+use crate::common::emulated::{OPTION, left_out_by_qemu};
 use crate::common::kinds::{Connects, Listens, Socket};
 use crate::common::{Watchdog, name, passes_in_child, start_waiting};
 use crate::traits::{Options, Queue, set_option};
@@ -87,7 +88,12 @@ fn limits_beyond_the_kernel_are_none<T: Options>(_: &str) {
     for limit in [Duration::MAX, Duration::from_secs(i64::MAX as u64)] {
         socket.set_limit(Some(Duration::from_secs(1))).unwrap();
         assert_eq!(socket.set_limit(Some(limit)), Ok(()));
-        assert_eq!(socket.limit(), Ok(None));
+        // Where the option with 64 bits for the seconds is not known there are as many as fit.
+        let most = Ok(Some(Duration::from_secs(i32::MAX as u64)));
+        let is_narrow = size_of::<usize>() == 4 && socket.limit() == most;
+        if !is_narrow || !left_out_by_qemu(OPTION) {
+            assert_eq!(socket.limit(), Ok(None));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use afunix::{
 };
 use rustix::process::{getgid, getpid, getuid};
 
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::common::{Watchdog, identity};
 use crate::control::{self, HEADER, Token, Walk, is_cloexec, recv, recv_as};
 
@@ -14,6 +15,9 @@ const CREDENTIALS: usize = Space::new().credentials().bytes();
 /// Receives credentials and 250 descriptors into `N` bytes, which those fill that fit.
 #[track_caller]
 fn check_cut<const N: usize>() {
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     let fit = (N - CREDENTIALS - HEADER) / 4;
     let (a, b) = UnixSeqpacket::pair().unwrap();
     b.set_passcred(true).unwrap();
@@ -66,11 +70,13 @@ fn last_message_of_exactly_the_room_left_is_found_or_closed() {
         let (a, b) = UnixStream::pair().unwrap();
         b.set_passcred(true).unwrap();
         let mut token = Token::new();
-        a.send_fds(b"x", &vec![token.fd(); 250]).unwrap();
-        let error = b.recv_fds::<WANTED>(&mut [0; 8]).unwrap_err();
-        // Where a pidfd might have come, more of them fit.
-        let RecvError::ControlTruncated { closed, .. } = error else { panic!("{error:?}") };
-        assert_eq!(closed, WANTED + (56 - CREDENTIALS) / 4);
+        if !left_out_by_qemu(CUT) {
+            a.send_fds(b"x", &vec![token.fd(); 250]).unwrap();
+            let error = b.recv_fds::<WANTED>(&mut [0; 8]).unwrap_err();
+            // Where a pidfd might have come, more of them fit.
+            let RecvError::ControlTruncated { closed, .. } = error else { panic!("{error:?}") };
+            assert_eq!(closed, WANTED + (56 - CREDENTIALS) / 4);
+        }
         a.send_fds(b"x", &[token.fd(); WANTED]).unwrap();
         let (_, fds) = b.recv_fds_exact::<WANTED>(&mut [0; 8]).unwrap();
         assert!(fds.iter().all(|fd| is_cloexec(fd.as_raw_fd())));
@@ -112,6 +118,9 @@ fn check_tiny<const N: usize>() {
     }
 
     for passcred in [false, true] {
+        if left_out_by_qemu(CUT) {
+            break;
+        }
         b.set_passcred(passcred).unwrap();
         // Cut credentials take what room there is.
         let fit = if passcred { 0 } else { N.saturating_sub(HEADER) / 4 };

@@ -10,6 +10,7 @@ use afunix::{
 };
 use rustix::process::getpid;
 
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::common::{Watchdog, is_root, passes_in_child, skip};
 use crate::control::{self, HEADER, Token, Walk, recv, recv_as};
 
@@ -40,6 +41,9 @@ fn descriptors_are_received_beside_credentials() {
     token.assert_all_closed();
 
     // Control: they fill the usual room for three.
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     let mut token = Token::new();
     a.send_fds(b"x", &[token.fd(); 3]).unwrap();
     let room = (HEADER + 3 * 4).next_multiple_of(control::WORD);

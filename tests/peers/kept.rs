@@ -6,6 +6,7 @@ use afunix::{
 };
 
 use crate::common::Watchdog;
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::control::{self, HEADER, Token, Walk, is_cloexec, recv, recv_as};
 
 const ROOMY: usize = Space::new().credentials().rights::<16>().bytes();
@@ -132,6 +133,9 @@ fn asking_twice_gives_each_descriptor_once() {
 fn more_descriptors_than_room_are_an_error_and_all_are_closed() {
     let _watchdog = Watchdog::new();
     const ROOM: usize = Space::new().rights::<4>().bytes();
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     let (a, b) = UnixSeqpacket::pair().unwrap();
     let mut token = Token::new();
     let mut buf = AncillaryBuf::<ROOM>::new();
@@ -173,13 +177,18 @@ fn ten_descriptors_where_three_are_wanted_are_told_apart_from_three() {
     let error = b.recv_fds_exact::<3>(&mut [0; 8]).unwrap_err();
     assert!(matches!(error, RecvError::WrongCount { bytes: 1, wanted: 3, found: 10, .. }));
     // So many that not even their number can be told.
-    send(250);
-    assert_truncated(b.recv_fds::<3>(&mut [0; 8]).unwrap_err(), 3 + 14);
+    if !left_out_by_qemu(CUT) {
+        send(250);
+        assert_truncated(b.recv_fds::<3>(&mut [0; 8]).unwrap_err(), 3 + 14);
+    }
     send(3);
     let (_, fds) = b.recv_fds_exact::<3>(&mut [0; 8]).unwrap();
     assert!(fds.iter().all(|fd| is_cloexec(fd.as_raw_fd())));
     drop(fds);
 
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     // Control: with room for three, ten look like three in all but one flag.
     let room = HEADER + 3 * 4;
     let seen = [3, 10].map(|count| {
@@ -219,6 +228,9 @@ fn second_descriptor_where_one_is_wanted_is_closed_and_counted() {
     other.assert_all_closed();
 
     // Control: the usual room for one is room for two, on 64-bit machines, and the kernel uses it.
+    if HEADER != 16 && left_out_by_qemu(CUT) {
+        return;
+    }
     let (mut wanted, mut other) = (Token::new(), Token::new());
     a.send_fds(b"x", &[wanted.fd(), other.fd()]).unwrap();
     let raw = control::receive(&b, 8, (HEADER + 4).next_multiple_of(8), 0);
@@ -243,6 +255,9 @@ fn messages_of_250_descriptors_leave_nothing_open() {
     let mut token = Token::new();
     let send = || a.send_fds(b"x", &vec![token.fd(); 250]).unwrap();
     let mut buf = AncillaryBuf::<{ Space::new().rights::<1>().bytes() }>::new();
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     let room = buf.capacity();
     let installed = (room - HEADER) / 4;
     for _ in 0..3 {

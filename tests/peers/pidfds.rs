@@ -5,8 +5,9 @@
 use afunix::{AncillaryBuf, AsFd, AsRawFd, Errno, RecvOptions, Space, UnixStream};
 use rustix::process::getpid;
 
+use crate::common::emulated::skip_option;
 use crate::common::kinds::Data;
-use crate::common::{Watchdog, open_fds, passes_in_child, skip};
+use crate::common::{Watchdog, open_fds, passes_in_child};
 use crate::control::{self, HEADER, Token, Walk, is_cloexec, recv, recv_as};
 
 for_data!(pidfd_is_owned_and_closed_whether_or_not_it_is_taken);
@@ -19,7 +20,7 @@ fn pair<T: Data>() -> Option<(T, T)> {
     let (a, b) = T::pair().unwrap();
     match afunix::set_passpidfd(&b, true) {
         Err(Errno::NOPROTOOPT) => {
-            skip("no pidfds with messages before Linux 6.5");
+            skip_option("no pidfds with messages before Linux 6.5");
             None
         }
         result => {

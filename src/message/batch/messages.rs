@@ -20,7 +20,17 @@ use crate::sys::msg::CTRUNC;
 ///
 /// # Examples
 ///
-/// See [`RecvBatch`](crate::RecvBatch).
+/// See [`RecvBatch`](crate::RecvBatch). What was received cannot be overwritten while it is looked at:
+///
+/// ```compile_fail,E0499
+/// # let (mut memory, mut buf) = (afunix::BatchBuf::<1>::new(), [0; 4]);
+/// # let (a, b) = afunix::UnixDatagram::pair().unwrap();
+/// # let mut batch = memory.receiver();
+/// # batch.push(&mut buf).unwrap();
+/// let first = b.recv_batch(&mut batch).unwrap().next().unwrap();
+/// b.recv_batch(&mut batch).unwrap();
+/// println!("{:?}", first.data);
+/// ```
 #[must_use = "only this tells what was received"]
 pub struct BatchMessages<'m> {
     taking: Taking<'m>,
@@ -165,8 +175,10 @@ impl<'m> BatchMessage<'m> {
         if !truncated && self.received.size > 0 {
             return (arrived, Verdict { end: false, missing: None });
         }
+        // Others of the batch may be the end, where this one is not.
+        let may_be_end = self.stream && self.received.size == 0;
         let verdict =
-            verdict(self.stream, self.data_room, self.control_room, truncated, arrived.iter());
+            verdict(may_be_end, self.data_room, self.control_room, truncated, arrived.iter());
         (arrived, verdict)
     }
 }

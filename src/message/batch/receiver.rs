@@ -13,7 +13,8 @@ use crate::sys::msg::{DONTWAIT, WAIT_FOR_ONE};
 /// [`BatchBuf`](crate::BatchBuf).
 ///
 /// Each [`recv_batch`](crate::UnixDatagram::recv_batch) fills them from the first on, so it can be called
-/// again and again. Buffers that no message was received into are not touched.
+/// again and again. Buffers that no message was received into are not touched; but where a connection
+/// has ended addresses that are left become unnamed.
 ///
 /// # Examples
 ///
@@ -40,6 +41,17 @@ use crate::sys::msg::{DONTWAIT, WAIT_FOR_ONE};
 /// }
 /// assert_eq!(client.recv(&mut [0; 16])?.bytes, 3);
 /// # Ok::<(), afunix::Errno>(())
+/// ```
+///
+/// A buffer is the batch's as long as that is there:
+///
+/// ```compile_fail,E0502
+/// # let (mut memory, mut buf) = (afunix::BatchBuf::<1>::new(), [0; 4]);
+/// # let (a, b) = afunix::UnixDatagram::pair().unwrap();
+/// let mut batch = memory.receiver();
+/// batch.push(&mut buf).unwrap();
+/// println!("{buf:?}");
+/// b.recv_batch(&mut batch).unwrap();
 /// ```
 ///
 /// See [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html).
@@ -203,8 +215,8 @@ impl<'a> RecvBatch<'a> {
     }
 
     /// The messages that were received and that no iterator has given yet: the same as
-    /// [`recv_batch`](crate::UnixDatagram::recv_batch) gave. The next `recv_batch` that has something to
-    /// give drops them.
+    /// [`recv_batch`](crate::UnixDatagram::recv_batch) gave. The next `recv_batch` drops them, also if it
+    /// fails.
     ///
     /// # Examples
     ///

@@ -1,17 +1,18 @@
 //! How a batch is received.
 
-use super::super::{Known, is_stream};
+use super::super::Known;
 use super::{BatchMessages, RecvBatch};
 use crate::socket::hung_up;
 use crate::sys::batch::Glance;
 use crate::sys::socket::Kind;
+use crate::sys::sockopt;
 use crate::{AsFd, BorrowedFd, Errno};
 
 /// Receives as many messages as there are and the batch has buffers for, in one call; waits if there
 /// are none, for the first alone.
 ///
-/// One call receives at most 1024. Of a batch without buffers nothing is received, without a call. The
-/// kernel's timeout is not used: it is looked at only when a message has come, so that it limits nothing.
+/// Of a batch without buffers nothing is received, without a call. The kernel's timeout is not used: it
+/// is looked at only when a message has come, so that it limits nothing.
 ///
 /// An error that the kernel meets behind the first message is told by the next call on this socket,
 /// whichever that is, or by [`take_error`](crate::UnixStream::take_error).
@@ -77,26 +78,26 @@ fn find_end(batch: &mut RecvBatch<'_>, fd: BorrowedFd<'_>, known: Known, receive
     if !full && !(0..received).any(|at| batch.incoming.glance(at).is_some_and(controlled)) {
         return;
     }
+    let kind = known.map_or_else(|| sockopt::kind(fd), |kind| Ok(kind.number()));
     // A socket that will not say what it is gets the answer that believes less.
-    batch.stream = is_stream(fd, known).unwrap_or(true);
-    if !full {
+    batch.stream = kind.map_or(true, |kind| kind == Kind::Stream.number());
+    // Datagrams have no end.
+    if !full || kind == Ok(Kind::Datagram.number()) {
         return;
     }
-    let mut first = received;
-    while let Some(glance) = first.checked_sub(1).and_then(|at| batch.incoming.glance(at)) {
-        let may_be_end = glance.size == 0
-            && if batch.stream {
-                glance.data_room > 0
-            } else {
-                !glance.controlled && !glance.named
-            };
-        if !may_be_end {
-            break;
-        }
-        first = first.wrapping_sub(1);
-    }
-    let one_more = first.saturating_add(1);
-    if one_more < received && (batch.stream || hung_up(fd)) {
-        batch.incoming.shorten(one_more);
+    let kept = if batch.stream {
+        // Only into no room at all a stream gives no byte before its end.
+        let is_end = |glance: Glance| glance.size == 0 && glance.data_room > 0;
+        let end = (0..received).find(|at| batch.incoming.glance(*at).is_some_and(is_end));
+        end.map_or(received, |at| at.saturating_add(1))
+    } else {
+        // What is behind the last that is surely a message, and of that the first.
+        let is_message = |glance: Glance| glance.size > 0 || glance.controlled || glance.named;
+        let last =
+            (0..received).rev().find(|at| batch.incoming.glance(*at).is_some_and(is_message));
+        last.map_or(1, |at| at.saturating_add(2))
+    };
+    if kept < received && (batch.stream || hung_up(fd)) {
+        batch.incoming.shorten(kept);
     }
 }

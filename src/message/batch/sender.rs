@@ -46,20 +46,45 @@ use crate::sys::msg::{DONTWAIT, sent_len};
 /// # Ok::<(), afunix::Errno>(())
 /// ```
 ///
+/// What is to be sent cannot be changed before:
+///
+/// ```compile_fail,E0506
+/// # let (mut memory, mut data) = (afunix::BatchBuf::<1>::new(), [b'x'; 4]);
+/// # let (a, b) = afunix::UnixDatagram::pair().unwrap();
+/// let mut batch = memory.sender();
+/// batch.push(&data).unwrap();
+/// data[0] = b'y';
+/// a.send_batch(&mut batch).unwrap();
+/// ```
+///
+/// Nor can descriptors that go with it be closed:
+///
+/// ```compile_fail,E0505
+/// # use afunix::{AncillaryBuf, AsFd, BatchBuf, IoSlice, UnixDatagram};
+/// # let ((a, b), mut memory) = (UnixDatagram::pair().unwrap(), BatchBuf::<1>::new());
+/// # let (mut buf, data) = (AncillaryBuf::<24>::new(), [IoSlice::new(b"gone")]);
+/// let mut writer = buf.writer();
+/// writer.push_fds(&[b.as_fd()]).unwrap();
+/// let mut batch = memory.sender();
+/// batch.push_with(&data, &writer, None).unwrap();
+/// drop(b);
+/// a.send_batch(&mut batch).unwrap();
+/// ```
+///
 /// See [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
 #[doc(alias = "sendmmsg")]
 #[must_use = "it is sent by `send_batch`"]
 pub struct SendBatch<'a> {
     pub(super) outgoing: Outgoing<'a>,
     pub(super) flags: u32,
-    /// How many descriptors a message has that has not a byte of data; else 0.
-    pub(super) bare_fds: usize,
+    /// Whether there is a message, sent or not, that has descriptors and not a byte of data.
+    pub(super) bare_fds: bool,
 }
 
 impl<'a> SendBatch<'a> {
     #[inline]
     pub(super) fn new<const N: usize>(storage: &'a mut Storage<N>) -> Self {
-        Self { outgoing: Outgoing::new(storage), flags: 0, bare_fds: 0 }
+        Self { outgoing: Outgoing::new(storage), flags: 0, bare_fds: false }
     }
 
     /// Adds a message for the peer. It may be empty.
@@ -151,7 +176,7 @@ impl<'a> SendBatch<'a> {
     ) -> Result<(), BatchFull> {
         let pushed = self.outgoing.push_with(data, ancillary.messages(), to);
         if pushed.is_some() && ancillary.fd_count() > 0 && sent_len(data) == 0 {
-            self.bare_fds = ancillary.fd_count();
+            self.bare_fds = true;
         }
         pushed.ok_or(self.full())
     }
@@ -320,7 +345,7 @@ impl<'a> SendBatch<'a> {
     #[inline]
     pub const fn clear(&mut self) {
         self.outgoing.clear();
-        self.bare_fds = 0;
+        self.bare_fds = false;
     }
 }
 

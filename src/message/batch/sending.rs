@@ -3,15 +3,15 @@
 use super::super::{Known, is_stream};
 use super::SendBatch;
 use crate::error::SendError;
-use crate::sys::control::{LEVEL, Messages};
 use crate::sys::socket::Kind;
-use crate::wire::cmsg::{FDS_MAX, INT_LEN, SCM_RIGHTS};
+use crate::wire::cmsg::FDS_MAX;
 use crate::{AsFd, BorrowedFd, Errno};
 
 /// Sends those messages of a batch that have not been sent yet, in one call, and gives how many went.
 ///
 /// They go in order, each whole or not at all. Where one cannot be sent, those before it have been and
-/// are counted; that one is next, and another call tells what is wrong with it. One call sends at most
+/// are counted; that one is next, and another call tells what is wrong with it. (By then a datagram
+/// socket is not connected any more whose peer was found to be gone: `ENOTCONN`.) One call sends at most
 /// 1024. So all are sent when [`unsent`](SendBatch::unsent) is 0, not when this was called once. Of
 /// nothing to send it is 0, without a call. `SIGPIPE` is not raised.
 ///
@@ -51,8 +51,8 @@ pub(super) fn send_batch_to(
     if batch.unsent() == 0 {
         return Ok(0);
     }
-    if batch.bare_fds > 0 {
-        refuse_on_stream(fd, known, batch.bare_fds)?;
+    if batch.bare_fds {
+        refuse_on_stream(fd, known, batch)?;
     }
     let count = match batch.outgoing.send(fd, batch.flags) {
         Ok(count) => count,
@@ -69,7 +69,13 @@ pub(super) fn send_batch_to(
 }
 
 #[cold]
-fn refuse_on_stream(fd: BorrowedFd<'_>, known: Known, fds: usize) -> Result<(), SendError> {
+fn refuse_on_stream(
+    fd: BorrowedFd<'_>,
+    known: Known,
+    batch: &SendBatch<'_>,
+) -> Result<(), SendError> {
+    // It may have been skipped.
+    let Some(fds) = batch.outgoing.bare_fds() else { return Ok(()) };
     match is_stream(fd, known) {
         Ok(true) => Err(SendError::NoData { fds }),
         Ok(false) => Ok(()),
@@ -80,14 +86,9 @@ fn refuse_on_stream(fd: BorrowedFd<'_>, known: Known, fds: usize) -> Result<(), 
 /// Why the next message was not sent.
 #[cold]
 #[inline(never)]
-fn refused(batch: &mut SendBatch<'_>, errno: Errno) -> SendError {
+fn refused(batch: &SendBatch<'_>, errno: Errno) -> SendError {
     if errno == Errno::INVAL {
-        let mut fds: usize = 0;
-        for (header, payload) in Messages::of(batch.outgoing.next_control()) {
-            if header.is(LEVEL, SCM_RIGHTS) {
-                fds = fds.saturating_add(payload.len() / INT_LEN);
-            }
-        }
+        let fds = batch.outgoing.fds(batch.sent());
         if fds > FDS_MAX {
             return SendError::TooManyFds { fds };
         }

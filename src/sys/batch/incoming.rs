@@ -9,7 +9,7 @@ use linux_raw_sys::net;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
-use super::{MESSAGES_MAX, Room, Storage};
+use super::{Room, Storage};
 use crate::sys::addr::UnixAddr;
 use crate::sys::control::Arrived;
 use crate::sys::msg::{BatchHeader, CTRUNC, Header, recvmmsg};
@@ -96,12 +96,12 @@ impl<'a> Incoming<'a> {
         self.with_more
     }
 
-    /// Whether all were filled that one call can fill, the last with no data.
+    /// Whether all were filled, the last with no data.
     #[inline(always)]
     pub(crate) fn ends_empty(&self) -> bool {
         let Some(last) = self.filled.checked_sub(1) else { return false };
         // SAFETY: INVARIANT put.
-        self.filled >= self.len.min(MESSAGES_MAX) && unsafe { self.room.header(last) }.len == 0
+        self.filled == self.len && unsafe { self.room.header(last) }.len == 0
     }
 
     /// Adds room for one message; `None` if there is no memory for it.
@@ -178,7 +178,7 @@ impl<'a> Incoming<'a> {
         Ok(filled)
     }
 
-    /// Receives as many messages as there are and is room for, [`MESSAGES_MAX`] at most.
+    /// Receives as many messages as there are and is room for.
     #[inline(always)]
     pub(crate) fn receive(&mut self, fd: BorrowedFd<'_>, flags: u32) -> Result<usize, Errno> {
         let flags = net::MSG_TRUNC | flags;

@@ -10,7 +10,9 @@ use rustix::io::{Errno, IoSlice};
 
 use super::{Room, Storage};
 use crate::sys::addr::UnixAddr;
-use crate::sys::msg::{Header, sendmmsg, sent_len};
+use crate::sys::control::{LEVEL, Messages};
+use crate::sys::msg::{BatchHeader, Header, sendmmsg, sent_len};
+use crate::wire::cmsg::{INT_LEN, SCM_RIGHTS};
 
 /// Messages to be sent.
 ///
@@ -121,19 +123,29 @@ impl<'a> Outgoing<'a> {
         &mut unsafe { self.room.header(at) }.header
     }
 
-    /// Sends those that have not been sent yet, in order, and gives how many went; `MSG_NOSIGNAL` is
-    /// set.
+    /// Sends by `call`, which is given the headers of those that have not been sent yet.
     #[inline(always)]
-    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, flags: u32) -> Result<usize, Errno> {
+    pub(in crate::sys) fn send_by(
+        &mut self,
+        call: impl FnOnce(&mut [BatchHeader]) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
         let unsent = self.len.wrapping_sub(self.sent);
         // SAFETY: INVARIANT sent.
         let first = unsafe { self.room.headers.add(self.sent) };
         // SAFETY: INVARIANT put.
         let headers = unsafe { slice::from_raw_parts_mut(first.as_ptr(), unsent) };
-        // SAFETY: what they point to is readable: INVARIANT put.
-        let count = unsafe { sendmmsg(fd, headers, net::MSG_NOSIGNAL | flags) }?.min(unsent);
+        let count = call(headers)?.min(unsent);
         self.sent = self.sent.wrapping_add(count);
         Ok(count)
+    }
+
+    /// Sends those that have not been sent yet, in order, and gives how many went; `MSG_NOSIGNAL` is
+    /// set.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, flags: u32) -> Result<usize, Errno> {
+        let flags = net::MSG_NOSIGNAL | flags;
+        // SAFETY: what they point to is readable: INVARIANT put.
+        self.send_by(|headers| unsafe { sendmmsg(fd, headers, flags) })
     }
 
     /// How many bytes went of the message that was sent last, and how many it has.
@@ -142,24 +154,41 @@ impl<'a> Outgoing<'a> {
         let at = self.sent.checked_sub(1)?;
         // SAFETY: INVARIANT put and INVARIANT sent.
         let message = unsafe { self.room.header(at) };
-        let Header { pieces, piece_count, .. } = message.header;
-        // SAFETY: INVARIANT put; and `IoSlice`s are `iovec`s by their documentation.
-        let pieces = unsafe { slice::from_raw_parts(pieces.cast_const().cast(), piece_count) };
-        Some((message.len as usize, sent_len(pieces)))
+        Some((message.len as usize, self.data_len(at)?))
     }
 
-    /// The control messages of the one that is next to be sent.
-    pub(crate) fn next_control(&self) -> &[u8] {
-        if self.sent >= self.len {
-            return &[];
+    /// How many bytes of data a message has.
+    fn data_len(&self, at: usize) -> Option<usize> {
+        if at >= self.len {
+            return None;
         }
         // SAFETY: INVARIANT put.
-        let Header { control, control_len, .. } = unsafe { self.room.header(self.sent) }.header;
+        let Header { pieces, piece_count, .. } = unsafe { self.room.header(at) }.header;
+        // SAFETY: INVARIANT put; and `IoSlice`s are `iovec`s by their documentation.
+        Some(sent_len(unsafe { slice::from_raw_parts(pieces.cast_const().cast(), piece_count) }))
+    }
+
+    /// How many descriptors go with a message.
+    pub(crate) fn fds(&self, at: usize) -> usize {
+        if at >= self.len {
+            return 0;
+        }
+        // SAFETY: INVARIANT put.
+        let Header { control, control_len, .. } = unsafe { self.room.header(at) }.header;
         if control.is_null() {
-            return &[];
+            return 0;
         }
         // SAFETY: they are borrowed, and are sent as they are: all bytes have been written.
-        unsafe { slice::from_raw_parts(control.cast_const().cast(), control_len) }
+        let bytes = unsafe { slice::from_raw_parts(control.cast_const().cast(), control_len) };
+        let rights = Messages::of(bytes).filter(|(header, _)| header.is(LEVEL, SCM_RIGHTS));
+        rights.fold(0, |fds: usize, (_, slots)| fds.saturating_add(slots.len() / INT_LEN))
+    }
+
+    /// How many descriptors go with the first of the unsent messages that has some, and has not a byte
+    /// of data.
+    pub(crate) fn bare_fds(&self) -> Option<usize> {
+        let bare = (self.sent..self.len).filter(|at| self.data_len(*at) == Some(0));
+        bare.map(|at| self.fds(at)).find(|fds| *fds > 0)
     }
 }
 

@@ -64,6 +64,9 @@ fn both_options_of_32_bit_machines_are_one() {
         assert_eq!(set_usual_timeout(fd, which, i64::MAX, 999_999), Ok(()));
         assert!(limits(which) == (most, most) || limits(which) == none);
         assert_eq!(set_timeout(fd, which, Some(Duration::MAX)), Ok(()));
-        assert_eq!(limits(which), none);
+        // Where there is but the one that every kernel knows, it is the same again.
+        let narrow = size_of::<usize>() == 4 && limits(which) == (most, most);
+        assert!(narrow || limits(which) == none);
+        assert_eq!(set_timeout(fd, which, None), Ok(()));
     }
 }
