@@ -6,6 +6,7 @@ use afunix::{
     AncillaryBuf, AsFd, BatchBuf, IoSlice, Space, UnixDatagram, UnixSeqpacket, UnixStream,
 };
 
+use crate::common::emulated::{TRACE, left_out_by_qemu};
 use crate::common::kinds::Data;
 use crate::common::passes::Passes;
 use crate::common::{TempDir, in_child, run, skip};
@@ -47,8 +48,8 @@ fn sends_fds<W: Way>(data: &[u8]) {
     let pieces = [IoSlice::new(data)];
     let mut memory = BatchBuf::<2>::new();
     let mut batch = memory.sender();
-    batch.push(b"first").unwrap();
     batch.push_with(&pieces, &writer, None).unwrap();
+    batch.push(b"last").unwrap();
     mark();
     let answer = a.send_batch(&mut batch);
     mark();
@@ -148,6 +149,9 @@ fn a_batch_makes_just_its_calls() {
                 run();
             }
         });
+    }
+    if left_out_by_qemu(TRACE) {
+        return;
     }
     let folder = TempDir::new();
     let trace = folder.join("trace");

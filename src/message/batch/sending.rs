@@ -26,8 +26,8 @@ use crate::{AsFd, BorrowedFd, Errno};
 ///
 /// - what [`send_with`](crate::send_with) gives, of which `EAGAIN` and `EINTR` say that there was no
 ///   room yet, and `ECONNREFUSED`, `ENOENT` and others that there is no receiver of that name;
-/// - [`SendError::TooManyFds`]: it has more than 253. [`SendError::NoData`]: on a stream, one of those
-///   that are left has descriptors and not a byte of data.
+/// - [`SendError::TooManyFds`]: it has more than 253. [`SendError::NoData`]: it has descriptors and not a
+///   byte of data, on a stream.
 ///
 /// [`SendError::Short`]: that message has been counted, and the others before it were sent.
 ///
@@ -51,10 +51,11 @@ pub(super) fn send_batch_to(
     if batch.unsent() == 0 {
         return Ok(0);
     }
+    let mut end = batch.len();
     if batch.bare_fds {
-        refuse_on_stream(fd, known, batch)?;
+        end = end_on_stream(fd, known, batch)?;
     }
-    let count = match batch.outgoing.send(fd, batch.flags) {
+    let count = match batch.outgoing.send(fd, end, batch.flags) {
         Ok(count) => count,
         Err(errno) => return Err(refused(batch, errno)),
     };
@@ -68,17 +69,19 @@ pub(super) fn send_batch_to(
     Ok(count)
 }
 
+/// How far it can be sent: on a stream up to the first message that has descriptors and no data.
 #[cold]
-fn refuse_on_stream(
+fn end_on_stream(
     fd: BorrowedFd<'_>,
     known: Known,
     batch: &SendBatch<'_>,
-) -> Result<(), SendError> {
+) -> Result<usize, SendError> {
     // It may have been skipped.
-    let Some(fds) = batch.outgoing.bare_fds() else { return Ok(()) };
+    let Some((at, fds)) = batch.outgoing.bare_fds() else { return Ok(batch.len()) };
     match is_stream(fd, known) {
-        Ok(true) => Err(SendError::NoData { fds }),
-        Ok(false) => Ok(()),
+        Ok(true) if at == batch.sent() => Err(SendError::NoData { fds }),
+        Ok(true) => Ok(at),
+        Ok(false) => Ok(batch.len()),
         Err(errno) => Err(SendError::Kernel(errno)),
     }
 }

@@ -216,7 +216,7 @@ impl<'a> Incoming<'a> {
     /// Keeps the messages below `filled` alone, of those that were not taken; what descriptors came
     /// with others are closed.
     pub(crate) fn shorten(&mut self, filled: usize) {
-        let filled = filled.min(self.filled).max(self.next);
+        let filled = filled.max(self.next).min(self.filled);
         self.close(filled);
         self.filled = filled;
     }

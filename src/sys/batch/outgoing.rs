@@ -123,13 +123,14 @@ impl<'a> Outgoing<'a> {
         &mut unsafe { self.room.header(at) }.header
     }
 
-    /// Sends by `call`, which is given the headers of those that have not been sent yet.
+    /// Sends by `call`, which is given the headers of those before `end` that have not been sent yet.
     #[inline(always)]
     pub(in crate::sys) fn send_by(
         &mut self,
+        end: usize,
         call: impl FnOnce(&mut [BatchHeader]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
-        let unsent = self.len.wrapping_sub(self.sent);
+        let unsent = end.min(self.len).saturating_sub(self.sent);
         // SAFETY: INVARIANT sent.
         let first = unsafe { self.room.headers.add(self.sent) };
         // SAFETY: INVARIANT put.
@@ -139,13 +140,18 @@ impl<'a> Outgoing<'a> {
         Ok(count)
     }
 
-    /// Sends those that have not been sent yet, in order, and gives how many went; `MSG_NOSIGNAL` is
-    /// set.
+    /// Sends those before `end` that have not been sent yet, in order, and gives how many went;
+    /// `MSG_NOSIGNAL` is set.
     #[inline(always)]
-    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, flags: u32) -> Result<usize, Errno> {
+    pub(crate) fn send(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        end: usize,
+        flags: u32,
+    ) -> Result<usize, Errno> {
         let flags = net::MSG_NOSIGNAL | flags;
         // SAFETY: what they point to is readable: INVARIANT put.
-        self.send_by(|headers| unsafe { sendmmsg(fd, headers, flags) })
+        self.send_by(end, |headers| unsafe { sendmmsg(fd, headers, flags) })
     }
 
     /// How many bytes went of the message that was sent last, and how many it has.
@@ -184,11 +190,11 @@ impl<'a> Outgoing<'a> {
         rights.fold(0, |fds: usize, (_, slots)| fds.saturating_add(slots.len() / INT_LEN))
     }
 
-    /// How many descriptors go with the first of the unsent messages that has some, and has not a byte
-    /// of data.
-    pub(crate) fn bare_fds(&self) -> Option<usize> {
+    /// Which is the first of the unsent messages that has descriptors, and has not a byte of data; and
+    /// how many it has.
+    pub(crate) fn bare_fds(&self) -> Option<(usize, usize)> {
         let bare = (self.sent..self.len).filter(|at| self.data_len(*at) == Some(0));
-        bare.map(|at| self.fds(at)).find(|fds| *fds > 0)
+        bare.map(|at| (at, self.fds(at))).find(|(_, fds)| *fds > 0)
     }
 }
 
