@@ -9,10 +9,16 @@ extern "C" fn nothing(_: libc::c_int) {}
 /// Makes a call that waits, in a thread that is sent signals until the call returns: one signal
 /// could come before the call waits.
 pub fn interrupt<R: Send>(call: impl FnOnce() -> R + Send) -> R {
-    // SAFETY: zeros are a value of it; the handler does nothing, and SA_RESTART is not set.
+    interrupt_by(0, call)
+}
+
+/// [`interrupt`] by signals whose handler is installed with these flags, such as `SA_RESTART`.
+pub fn interrupt_by<R: Send>(flags: libc::c_int, call: impl FnOnce() -> R + Send) -> R {
+    // SAFETY: zeros are a value of it; the handler does nothing.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = flags;
         assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
     }
     let tid = AtomicI32::new(0);

@@ -8,6 +8,7 @@ pub mod interrupt;
 pub mod kinds;
 pub mod passes;
 pub mod raw;
+pub mod trace;
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;

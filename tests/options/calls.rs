@@ -1,16 +1,15 @@
 //! How many system calls each operation makes, and which: no hidden ones.
 
-use std::process::Command;
 use std::time::Duration;
 
 use afunix::{UnixDatagram, UnixListener, UnixSeqpacket, UnixStream};
 
-use crate::common::{TempDir, in_child, run, skip};
+use crate::common::trace::{Run, traced};
 
 const TEST: &str = "calls::each_operation_makes_just_its_calls";
 
 /// An operation, and the calls that it makes.
-type Operation = (&'static str, &'static str, Box<dyn Fn()>);
+type Operation = (&'static str, &'static str, Run);
 
 fn of(calls: &'static str, name: &'static str, run: impl Fn() + 'static) -> Operation {
     (name, calls, Box::new(run))
@@ -77,55 +76,11 @@ fn operations() -> Vec<Operation> {
     all
 }
 
-/// A call that does nothing, and that a trace shows.
-fn mark() {
-    // SAFETY: a number alone; there is no such process.
-    unsafe { libc::getpgid(MARK) };
-}
-
-const MARK: i32 = -4242;
-
 #[test]
 fn each_operation_makes_just_its_calls() {
-    if std::env::var_os("AFUNIX_TEST_CHILD").is_some() {
-        in_child(TEST, || {
-            let operations = operations();
-            mark();
-            for (_, _, run) in &operations {
-                run();
-                mark();
-            }
-        });
-    }
-    let folder = TempDir::new();
-    let trace = folder.join("trace");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", "signal=none", "-o"]).arg(&trace);
-    command.arg(std::env::current_exe().unwrap());
-    command.args([TEST, "--exact", "--nocapture", "--test-threads=1"]);
-    command.env("AFUNIX_TEST_CHILD", TEST);
-    let usable = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
-    if !usable.is_ok_and(|output| output.status.success()) {
-        return skip("there is no strace that works here");
-    }
-    crate::common::assert_success(&run(&mut command));
-
-    let trace = std::fs::read_to_string(&trace).unwrap();
-    let mark = format!("getpgid({MARK})");
-    let thread = trace.lines().find(|line| line.contains(&mark)).expect("a mark");
-    let thread = thread.split_whitespace().next().unwrap();
-    let calls = trace.lines().filter_map(|line| {
-        let (of, call) = line.split_once(' ')?;
-        let call = call.trim_start();
-        (of == thread && !call.starts_with('<')).then_some(call)
-    });
-    let calls: Vec<&str> = calls.skip_while(|call| !call.starts_with(&mark)).skip(1).collect();
-    let mut between = calls.split(|call| call.starts_with(&mark));
-    for (name, expected, _) in operations() {
-        let made = between.next().expect("a mark for each").to_vec();
-        let names: Vec<_> = made.iter().filter_map(|call| call.split('(').next()).collect();
-        // On 32-bit machines it has another name.
-        let names = names.join(" ").replace("fcntl64", "fcntl");
-        assert_eq!(names, expected, "{name} made {made:#?}");
+    let runs = || operations().into_iter().map(|(_, _, run)| run).collect();
+    let Some(made) = traced(TEST, runs) else { return };
+    for ((name, expected, _), made) in operations().into_iter().zip(made) {
+        assert_eq!(made.names(), expected, "{name} made {made:#?}");
     }
 }
