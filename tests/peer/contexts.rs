@@ -160,10 +160,15 @@ fn numbers() -> Vec<Case> {
 /// Runs each case in a process of its own, whose every `getsockopt` is answered so.
 fn injected(test: &str, cases: &[Case]) {
     const CASE: &str = "AFUNIX_TEST_CASE";
+    const CHECKED: &str = "the case was checked";
     if let Some(case) = std::env::var_os(CASE) {
         let case: usize = case.to_str().unwrap().parse().unwrap();
         let (a, _b) = UnixStream::pair().unwrap();
         (cases[case].check)(&a);
+        println!("{CHECKED}");
+        return;
+    }
+    if !can_inject() {
         return;
     }
     for (number, case) in cases.iter().enumerate() {
@@ -183,7 +188,7 @@ fn injected(test: &str, cases: &[Case]) {
             println!("{}: {inject}", case.name);
         }
         assert_success(&output);
-        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(CHECKED));
     }
 }
 
@@ -205,9 +210,7 @@ macro_rules! for_cases {
         $(#[test]
         fn $test() {
             let _watchdog = Watchdog::new();
-            if can_inject() {
-                injected(concat!("contexts::", stringify!($test)), &$cases());
-            }
+            injected(concat!("contexts::", stringify!($test)), &$cases());
         })+
     };
 }
