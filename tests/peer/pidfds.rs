@@ -5,13 +5,14 @@ use afunix::{AsRawFd, Errno, Pid, PidFd, UnixListener};
 use crate::asks::{Asks, Meets, numbers};
 use crate::common::kinds::{Listens, Socket};
 use crate::common::{is_root, name, open_fds, passes_in_child, skip};
-use crate::plain::{fork, is_close_on_exec, last_errno, poll};
+use crate::plain::{fork, fork_code, is_close_on_exec, last_errno, poll};
 use crate::processes::Child;
 
 for_data!(pidfd_of_a_pair_is_who_made_it);
 for_connecting!(
     pidfd_follows_a_peer_through_its_end
     listener_has_a_pidfd_of_who_listened
+    pidfd_of_a_peer_that_is_gone_tells_how_it_ended
 );
 
 /// Asks whether the process could be sent a signal.
@@ -116,6 +117,44 @@ fn listener_has_a_pidfd_of_who_listened<T: Meets>(test: &str) {
         assert_eq!((poll(&gone) & libc::POLLIN, pid_of(&gone)), (libc::POLLIN, -1));
         // Who connected before that keeps the server that it had.
         is_alive(&client.peer_pidfd().unwrap(), std::process::id());
+    });
+}
+
+/// The kernel's `struct pidfd_info`, as it was first.
+#[derive(Default)]
+#[repr(C)]
+struct Info {
+    mask: u64,
+    cgroup: u64,
+    /// pid, tgid, ppid, and the real, effective, saved and file system's ids.
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// See "The pidfd of a peer stays that of the peer" in `kernel.md`.
+fn pidfd_of_a_peer_that_is_gone_tells_how_it_ended<T: Meets>(test: &str) {
+    const EXIT: u64 = 1 << 3;
+    // `PIDFD_GET_INFO`: _IOWR(0xff, 11, struct pidfd_info).
+    let get_info = 3 << 30 | u32::try_from(size_of::<Info>()).unwrap() << 16 | 0xff << 8 | 11;
+    passes_in_child(test, || {
+        let server = name("server");
+        let listener = T::Listener::bind(&server).unwrap();
+        let (_, code) = fork_code(|| {
+            T::connect(&server).unwrap();
+            42
+        });
+        let (connection, _, _) = T::accept_peer(&listener).unwrap();
+        let Ok(pidfd) = connection.peer_pidfd() else {
+            return skip("before Linux 6.16 there is no pidfd of who was waited for");
+        };
+        let mut info = Info { mask: EXIT, ..Info::default() };
+        // The number's type differs from one libc to the next.
+        #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast)]
+        let number = get_info as libc::Ioctl;
+        // SAFETY: the structure is as long as the number says.
+        let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), number, &raw mut info) };
+        assert_eq!((done, info.mask & EXIT), (0, EXIT), "{}", last_errno());
+        assert_eq!((code, libc::WEXITSTATUS(info.exit_code)), (42, 42));
     });
 }
 
