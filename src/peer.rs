@@ -20,7 +20,8 @@ use crate::{AsFd, BorrowedFd, Gid, Pid, Uid};
 ///
 /// - Of a client it is who called `connect`. Of a server it is who called `listen` last: not who bound
 ///   the name, and not who accepts.
-/// - Of a socket pair it is who made the pair, at both ends, whoever holds them now.
+/// - Of a socket pair it is who made the pair, at both ends, whoever holds them now. A datagram socket of
+///   a pair goes on telling that when it has turned to another peer.
 ///
 /// It never changes. So it says nothing of who writes now: the process may have dropped its rights
 /// since, handed the socket to another, or be gone; the number of one that is gone can be another's by
@@ -109,7 +110,7 @@ pub struct Peer {
 /// Who made the connection: see [`PeerCredentials`].
 ///
 /// `fd` is any `AF_UNIX` socket; the socket types have this as a method. A listener tells its own: who
-/// called `listen`.
+/// called `listen` last.
 ///
 /// # Errors
 ///
@@ -164,7 +165,7 @@ const NOBODY: u32 = u32::MAX;
 /// - [`PeerError::NotConnected`]: there is no peer. A datagram socket has one only if a pair was made.
 /// - [`PeerError::Unsupported`]: before Linux 6.5.
 /// - [`PeerError::Kernel`]: `EMFILE`, `ENFILE`: no descriptors left. `EINVAL`, `ESRCH`, before Linux 6.16: the
-///   process has ended and been waited for.
+///   process has ended and been waited for. `EPERM`, if a filter answers so; `ENOTSOCK`.
 ///
 /// # Examples
 ///
@@ -185,9 +186,11 @@ pub fn peer_pidfd(fd: impl AsFd) -> Result<PidFd, PeerError> {
 ///
 /// `fd` is any `AF_UNIX` socket; the socket types have this as a method.
 ///
+/// Of a listener the two are the same process's unless another listens in between.
+///
 /// # Errors
 ///
-/// As [`peer_credentials`] and [`peer_pidfd`].
+/// As [`peer_credentials`] and [`peer_pidfd`]; no descriptor is left open.
 ///
 /// # Examples
 ///
@@ -212,6 +215,7 @@ pub fn peer(fd: impl AsFd) -> Result<Peer, PeerError> {
 /// - [`PeerError::TooSmall`]: there are more than `buf` has room for, and how many. Nothing was written.
 /// - [`PeerError::NotConnected`]: there is no peer. A datagram socket has one only if a pair was made.
 /// - [`PeerError::Unsupported`]: before Linux 4.13.
+/// - [`PeerError::Kernel`]: `EPERM`, if a filter answers so; `ENOTSOCK`.
 ///
 /// # Examples
 ///
@@ -245,8 +249,10 @@ pub fn peer_groups(fd: impl AsFd, buf: &mut [Gid]) -> Result<&[Gid], PeerError> 
 ///
 /// - [`PeerError::TooSmall`]: it is longer than `buf`, and how long, which may count a NUL. Nothing of it
 ///   counts that was written.
-/// - [`PeerError::Unsupported`]: no security module of this kernel has labels for sockets.
-/// - [`PeerError::NotConnected`]: there is no peer.
+/// - [`PeerError::Unsupported`]: no security module of this kernel has labels for sockets, or it has none of
+///   this peer. Nor is a socket without a peer [`PeerError::NotConnected`]: it is this, or has the label that
+///   the module gives to whom it does not know.
+/// - [`PeerError::Kernel`]: `EPERM`, `EACCES`, if a filter or the module answers so; `ENOTSOCK`.
 ///
 /// # Examples
 ///

@@ -10,7 +10,7 @@ use super::addr::StdAddrError;
 use crate::Errno;
 use crate::error::{
     AcceptError, AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError,
-    RecvError, SendError, WrongSocket,
+    PeerError, RecvError, Refused, SendError, WrongSocket,
 };
 
 /// An error of ours with its own words, and the kind of its errno.
@@ -36,13 +36,13 @@ macro_rules! impl_worded {
 
 /// Implements it for what the kernel may have said.
 macro_rules! impl_kernel_or_worded {
-    ($($Error:ident)+) => {$(
+    ($($Error:ident: $($Kernel:ident)+;)+) => {$(
         /// What the kernel said is an error of the operating system, with `raw_os_error`; else the
         /// error is kept, for `get_ref`, and its kind is that of its errno. With the feature `std`.
         impl From<$Error> for io::Error {
             fn from(error: $Error) -> Self {
                 match error {
-                    $Error::Kernel(errno) => errno.into(),
+                    $($Error::$Kernel(errno))|+ => errno.into(),
                     other => worded(other.errno(), other),
                 }
             }
@@ -50,8 +50,14 @@ macro_rules! impl_kernel_or_worded {
     )+};
 }
 
-impl_worded!(AddrError DecodeError CapacityError BatchFull StdAddrError);
-impl_kernel_or_worded!(AcceptError WrongSocket SendError RecvError);
+impl_worded!(AddrError DecodeError CapacityError BatchFull Refused StdAddrError);
+impl_kernel_or_worded! {
+    AcceptError: Kernel;
+    WrongSocket: Kernel;
+    SendError: Kernel;
+    RecvError: Kernel;
+    PeerError: Kernel Unsupported;
+}
 
 /// The reason alone, as that converts: the descriptor is closed. With the feature `std`.
 impl From<AdoptError> for io::Error {

@@ -7,8 +7,10 @@ pub mod emulated;
 pub mod interrupt;
 #[macro_use]
 pub mod kinds;
+pub mod limits;
 pub mod passes;
 pub mod raw;
+pub mod seccomp;
 pub mod trace;
 
 use std::io::{ErrorKind, Read, Write};

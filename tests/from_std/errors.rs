@@ -5,7 +5,8 @@ use std::io;
 
 use afunix::{
     AcceptError, AddrError, AdoptError, AncillaryBuf, AsFd, CapacityError, DecodeError, Errno,
-    OwnedFd, RecvError, SendError, StdAddrError, UnixAddr, UnixDatagram, UnixStream, WrongSocket,
+    OwnedFd, PeerError, RecvError, Refused, SendError, StdAddrError, Uid, UnixAddr, UnixDatagram,
+    UnixStream, WrongSocket,
 };
 
 use crate::common::{TempDir, open_fds, passes_in_child};
@@ -66,6 +67,15 @@ fn what_no_kernel_said_keeps_its_words() {
     let full = UnixAddr::from_pathname(&[b'p'; 108]).unwrap();
     let error: StdAddrError = std::os::unix::net::SocketAddr::try_from(full).unwrap_err();
     is_kept(error, Errno::NAMETOOLONG);
+
+    is_kept(PeerError::NotConnected, Errno::NOTCONN);
+    let nobody = UnixStream::unbound().unwrap();
+    is_kept(nobody.peer_credentials().unwrap_err(), Errno::NOTCONN);
+    let mut peer = a.peer_credentials().unwrap();
+    peer.euid = Uid::from_raw(1000);
+    let refused: Refused = peer.require_root().unwrap_err();
+    is_kept(refused, Errno::ACCESS);
+    assert_eq!(io::Error::from(refused).kind(), io::ErrorKind::PermissionDenied);
 }
 
 #[test]
@@ -76,6 +86,8 @@ fn what_the_kernel_said_is_an_error_of_the_system() {
         is_of_the_system(AcceptError::Kernel(errno), errno);
         is_of_the_system(RecvError::Kernel(errno), errno);
         is_of_the_system(WrongSocket::Kernel(errno), errno);
+        is_of_the_system(PeerError::Kernel(errno), errno);
+        is_of_the_system(PeerError::Unsupported(errno), errno);
     }
     is_of_the_system(UnixStream::unbound().unwrap().listen(5).unwrap_err(), Errno::INVAL);
 }
@@ -108,7 +120,8 @@ fn a_program_of_std_s_can_use_the_question_mark() {
         stream.bind_to(&raw)?;
         let listener = stream.listen(5)?;
         let client = UnixStream::connect(&addr)?;
-        let (server, _) = listener.accept()?;
+        let (server, _, peer) = listener.accept_peer()?;
+        peer.require_process(rustix::process::getpid())?;
         client.send_fds(b"x", &[client.as_fd()])?;
         let (_, [fd]) = server.recv_fds_exact::<1>(&mut [0; 8])?;
         UnixStream::try_from(fd)?;

@@ -97,7 +97,7 @@ fn message_from_before_credentials_were_asked_for_has_no_pid_and_nobodys_ids() {
 }
 
 /// Some ids. The last two are what `EAGAIN` and `EINTR` are in 16 bits, with their sign changed.
-const IDS: [u32; 4] = [0, 1000, 65525, 65532];
+pub const IDS: [u32; 4] = [0, 1000, 65525, 65532];
 
 /// What is said of each sender: by this crate, and by the kernel.
 const ANSWER: usize = 2 * 3 * size_of::<i32>();
@@ -118,7 +118,7 @@ fn answer(socket: &UnixSeqpacket) -> Vec<u8> {
 }
 
 /// Forks a child into a pid namespace of its own, where it is the first; `None` if there may be none.
-fn in_other_pid_namespace(body: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+pub fn in_other_pid_namespace(body: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
     let mut fds = [0; 2];
     // SAFETY: there is room for two numbers, and then nobody else has them.
     let (mut read, write) = unsafe {

@@ -7,6 +7,7 @@
 mod common;
 
 mod buffers;
+mod connections;
 mod control;
 mod credentials;
 mod empty;

@@ -1,7 +1,6 @@
 //! Under a seccomp filter that forbids one call, as services have.
 
 use std::fs;
-use std::mem::offset_of;
 
 use afunix::{
     AncillaryBuf, AsFd, BorrowedFd, Errno, IoSliceMut, OwnedFd, RecvOptions, SendError, UnixAddr,
@@ -11,55 +10,12 @@ use afunix::{
 use crate::common::emulated::{FILTER, left_out_by_qemu};
 use crate::common::kinds::{Connects, Socket};
 use crate::common::passes::Passes;
+use crate::common::seccomp::{GETSOCKOPT, LISTEN, forbid};
 use crate::common::{TempDir, identity, name, passes_in_child, snapshot};
 
 for_all!(descriptor_that_cannot_be_asked_is_given_back_and_may_be_taken_unchecked);
 for_connecting!(listener_that_may_not_listen_leaves_no_file_and_no_name);
 for_data!(descriptors_without_data_are_not_sent_by_what_cannot_be_asked);
-
-/// A call by its own number, and by the one that it has in `socketcall` of 32-bit x86.
-#[derive(Clone, Copy)]
-struct Call(libc::c_long, u32);
-
-const LISTEN: Call = Call(libc::SYS_listen, 4);
-const GETSOCKOPT: Call = Call(libc::SYS_getsockopt, 15);
-
-/// From now on `call` is `EPERM` to this thread.
-fn forbid(Call(number, multiplexed): Call) {
-    const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
-
-    let at = |offset: usize| u32::try_from(offset).unwrap();
-    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    // No number of a call is negative: elsewhere than on 32-bit x86 the second question is never
-    // answered with yes.
-    #[cfg(target_arch = "x86")]
-    let socketcall = u32::try_from(libc::SYS_socketcall).unwrap();
-    #[cfg(not(target_arch = "x86"))]
-    let socketcall = u32::MAX;
-    let low_half = if cfg!(target_endian = "big") { 4 } else { 0 };
-    let mut program = [
-        step(LOAD, 0, 0, at(offset_of!(libc::seccomp_data, nr))),
-        step(JUMP_IF_EQUAL, 3, 0, u32::try_from(number).unwrap()),
-        step(JUMP_IF_EQUAL, 0, 3, socketcall),
-        step(LOAD, 0, 0, at(offset_of!(libc::seccomp_data, args) + low_half)),
-        step(JUMP_IF_EQUAL, 0, 1, multiplexed),
-        step(RETURN, 0, 0, REFUSE),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog {
-        len: u16::try_from(program.len()).unwrap(),
-        filter: program.as_mut_ptr(),
-    };
-    // SAFETY: numbers, and a program that is as long as it says and outlives the call.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let mode = libc::SECCOMP_MODE_FILTER;
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
-    }
-}
 
 /// Runs `body` in a child, where there are filters.
 #[track_caller]
