@@ -61,6 +61,19 @@ impl Running {
         Self { child: Some(child), stdout, stderr }
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a child").id()
+    }
+
+    /// Interrupts it, and waits for its end as [`end`](Self::end).
+    #[track_caller]
+    pub fn interrupt(self) -> Vec<u8> {
+        // SAFETY: numbers alone, and nobody has waited for the child yet.
+        assert_eq!(unsafe { libc::kill(self.pid().cast_signed(), libc::SIGINT) }, 0);
+        self.end()
+    }
+
     /// Waits for its end; it must be a good one. Gives what it printed.
     #[track_caller]
     pub fn end(mut self) -> Vec<u8> {
