@@ -16,7 +16,7 @@ use crate::sys::clock::monotonic;
 /// [`SendOptions::deadline`](crate::SendOptions::deadline).
 ///
 /// It is a moment and not a time span, so one limits a whole exchange, of as many calls as that takes:
-/// no peer that sends a byte now and then makes it longer. Those that were made later are greater.
+/// no peer that sends a byte now and then makes it longer. Of two the later moment is the greater.
 ///
 /// # What a call with a deadline does
 ///
@@ -30,7 +30,8 @@ use crate::sys::clock::monotonic;
 /// [`accept_deadline`](crate::UnixListener::accept_deadline). A backlog is nothing that `ppoll` tells of:
 /// [`connect_deadline`](crate::UnixStream::connect_deadline) has a time limit on a socket that is nobody
 /// else's yet.) One last attempt is made when the deadline is reached, never before it and as soon
-/// after it as the machine can.
+/// after it as the machine can; of a process that was stopped and goes on (`SIGCONT`), up to a second
+/// later.
 ///
 /// **`ETIMEDOUT` says that the deadline passed,** for all of them. Nothing was taken or sent then, so
 /// the call can be made again. (`EAGAIN` never comes from a call with a deadline.)
@@ -59,8 +60,9 @@ use crate::sys::clock::monotonic;
 ///
 /// **It does not spin.** There are sockets that `poll` calls ready for ever though there is nothing to be
 /// had, such as one whose only byte is urgent. There the attempts become rarer, down to one each 16
-/// milliseconds. On the other hand `poll` does not tell a sender of all that ends the wait, such as a peer
-/// that shuts down reading, so a send looks again each 100 milliseconds.
+/// milliseconds; so they do where `RLIMIT_NOFILE` is 0, and `ppoll` may be asked about nothing. On the other
+/// hand `poll` does not tell a sender of all that ends the wait, such as a peer that shuts down reading, so a
+/// send looks again each 100 milliseconds, and all else each second.
 ///
 /// # System calls
 ///
@@ -72,7 +74,9 @@ use crate::sys::clock::monotonic;
 /// | `connect_deadline` | `socket`, `connect`, `ioctl` | `clock_gettime`, `setsockopt`, `connect`; `ioctl` before the first, and `setsockopt` at last |
 /// | `accept_deadline` | `fcntl`, `accept4` | `clock_gettime`, `ppoll`, and again |
 ///
-/// At the end of a wait in vain there is a `clock_gettime` more. A deadline that is past before anything is
+/// At the end of a wait in vain there is a `clock_gettime` more, and with each pause a `ppoll` and a
+/// `clock_gettime`. Of a send to an address that has to be made again and again every other wait is for the
+/// sender's own buffer, without `connect`. A deadline that is past before anything is
 /// done costs that, and for receives and `accept` a `ppoll` that does not wait. A send of an address by
 /// [`send_with`](crate::send_with), which does not know the type, has a `getsockopt` before its first wait.
 ///

@@ -155,7 +155,9 @@ impl Room<'_> {
         }
         // SAFETY: it is below the capacity.
         let header = unsafe { self.headers.add(at) };
-        let value = BatchHeader { header: Header::new(core::ptr::null_mut(), 1), len: 0 };
+        let header_value =
+            Header { flags: MaybeUninit::new(0), ..Header::new(core::ptr::null_mut(), 1) };
+        let value = BatchHeader { header: header_value, len: 0 };
         // SAFETY: INVARIANT lent.
         unsafe { header.write(value) };
         // SAFETY: INVARIANT lent.

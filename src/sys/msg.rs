@@ -15,8 +15,8 @@ use super::syscall::{fd_arg, int_arg, len_arg, ptr_arg, socket_call};
 /// `UIO_MAXIOV`: with more pieces than this the kernel refuses the whole call.
 pub(crate) const PIECES_MAX: usize = general::UIO_MAXIOV as usize;
 
-/// `struct msghdr`, in which nobody has to write flags: the kernel does not read them, and writes them
-/// when it has received.
+/// `struct msghdr`, in which nobody has to write flags for a call of one message: the kernel does not read
+/// them then, and writes them when it has received. (Of a batch it reads `MSG_EOR`.)
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) name: *mut c_void,

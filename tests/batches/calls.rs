@@ -123,8 +123,8 @@ fn operations() -> Vec<Operation> {
         "recvmmsg" receives::<Packet>(&["a", ""], 2, false, false);
         "recvmmsg" receives::<Packet>(&["a"], 2, false, true);
         "recvmmsg poll" receives::<Packet>(&["", ""], 2, false, false);
-        "recvmmsg poll" receives::<Packet>(&["a"], 8, false, true);
-        "recvmmsg poll" receives::<Packet>(&["a"], 8, true, true);
+        "recvmmsg poll ioctl" receives::<Packet>(&["a"], 8, false, true);
+        "recvmmsg poll ioctl" receives::<Packet>(&["a"], 8, true, true);
         // They have credentials, so they are messages.
         "recvmmsg" receives::<Packet>(&["", ""], 2, true, false);
 
@@ -133,7 +133,7 @@ fn operations() -> Vec<Operation> {
         "recvmmsg getsockopt" receives::<AnyDatagram>(&["", ""], 2, false, false);
         "recvmmsg getsockopt" receives::<AnyDatagram>(&["", ""], 8, true, false);
         "recvmmsg getsockopt poll" receives::<AnyPacket>(&["", ""], 2, false, false);
-        "recvmmsg getsockopt poll" receives::<AnyPacket>(&["a"], 8, false, true);
+        "recvmmsg getsockopt poll ioctl" receives::<AnyPacket>(&["a"], 8, false, true);
         "recvmmsg" receives::<AnyStream>(&["abcd", "e"], 8, true, false);
         "recvmmsg" receives::<AnyStream>(&["abcd", "e"], 2, false, true);
         "recvmmsg getsockopt" receives::<AnyStream>(&["abcd", "e"], 3, false, true);

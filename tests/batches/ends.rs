@@ -8,9 +8,9 @@ use afunix::{
     UnixDatagram, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
 
-use crate::common::Watchdog;
 use crate::common::kinds::{Data, Socket};
 use crate::common::passes::Passes;
+use crate::common::{Watchdog, passes_in_child};
 use crate::ways::{Free, Method, Way, texts};
 
 const ROOM: usize = Space::new().credentials().rights::<2>().bytes();
@@ -322,4 +322,32 @@ fn a_batch_of_one_tells_the_end_like_a_receive() {
         assert_eq!(b.recv_batch(&mut batch).map(texts), Ok(vec![Vec::new()]));
     }
     assert!(size_of::<Control>() >= ROOM);
+}
+
+/// What is queued behind them is no end: all before it were messages.
+#[test]
+fn empty_messages_before_data_of_a_closed_peer_are_all_told() {
+    let _watchdog = Watchdog::new();
+    let (a, b) = Method::<UnixSeqpacket>::pair();
+    for text in ["one", "", "", "", "data"] {
+        a.put(text.as_bytes()).unwrap();
+    }
+    drop(a);
+    assert_eq!(lengths(&b), [3, 0, 0, 0]);
+    assert_eq!(lengths(&b), [4, 0]);
+    assert_eq!(lengths(&b), [0]);
+}
+
+/// In a sandbox where no descriptor may be opened, nor asked about: there nothing is taken for the end that
+/// may be a message.
+#[test]
+fn empty_messages_are_all_told_where_poll_may_not_be_asked() {
+    passes_in_child("ends::empty_messages_are_all_told_where_poll_may_not_be_asked", || {
+        let (a, b) = Method::<UnixSeqpacket>::pair();
+        (0..4).for_each(|_| assert_eq!(a.put(b""), Ok(0)));
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a value to be read.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const none) }, 0);
+        assert_eq!(lengths(&b), [0, 0, 0, 0]);
+    });
 }

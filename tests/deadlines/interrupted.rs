@@ -1,6 +1,8 @@
 //! Signals that come while a call with a deadline waits: each ends it, cost nothing, and is told.
 
-use afunix::{AcceptError, Errno, UnixDatagram};
+use std::time::{Duration, Instant};
+
+use afunix::{AcceptError, Deadline, Errno, UnixDatagram};
 
 use crate::common::interrupt::interrupt_by;
 use crate::common::kinds::Socket;
@@ -98,5 +100,60 @@ fn connect_that_is_interrupted_says_eintr_and_leaves_no_descriptor<T: TimedConne
             assert!(listener.accept_deadline(past()).is_ok());
         }
         assert!(listener.accept_deadline(past()).is_err());
+    });
+}
+
+/// From a process that is stopped for three seconds of its deadline's three. The kernel has a wait that it
+/// was in go on for what was left when it was stopped.
+#[test]
+fn wait_of_a_process_that_was_stopped_is_no_longer() {
+    const TEST: &str = "interrupted::wait_of_a_process_that_was_stopped_is_no_longer";
+    passes_in_child(TEST, || {
+        let (_a, b) = UnixDatagram::pair().unwrap();
+        // SAFETY: the child makes system calls alone.
+        let child = match unsafe { libc::fork() } {
+            0 => unsafe {
+                let (parent, pause) = (libc::getppid(), |milliseconds| {
+                    libc::poll(std::ptr::null_mut(), 0, milliseconds);
+                });
+                pause(200);
+                libc::kill(parent, libc::SIGSTOP);
+                pause(3000);
+                libc::kill(parent, libc::SIGCONT);
+                libc::_exit(0)
+            },
+            child => child,
+        };
+        let began = Instant::now();
+        let deadline = Deadline::after(Duration::from_secs(3)).unwrap();
+        assert_eq!(b.recv_deadline(&mut [0; 8], deadline), Err(Errno::TIMEDOUT));
+        let took = began.elapsed();
+        // Naively it is 6 seconds.
+        assert!((Duration::from_secs(3)..Duration::from_millis(5200)).contains(&took), "{took:?}");
+        // SAFETY: a number, and no place for the answer.
+        assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+    });
+}
+
+/// In a sandbox where no descriptor may be opened, nor asked about, it waits all the same, and notices.
+#[test]
+fn deadlines_hold_where_poll_may_not_be_asked() {
+    passes_in_child("interrupted::deadlines_hold_where_poll_may_not_be_asked", || {
+        let (a, b) = UnixDatagram::pair().unwrap();
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a value to be read.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const none) }, 0);
+        let began = Instant::now();
+        let deadline = Deadline::after(Duration::from_millis(200)).unwrap();
+        assert_eq!(b.recv_deadline(&mut [0; 8], deadline), Err(Errno::TIMEDOUT));
+        let took = began.elapsed();
+        assert!((Duration::from_millis(200)..Duration::from_secs(5)).contains(&took), "{took:?}");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(100));
+                a.send(b"late").unwrap();
+            });
+            assert_eq!(b.recv_deadline(&mut [0; 8], far()).unwrap().bytes, 4);
+        });
     });
 }

@@ -187,13 +187,14 @@ fn loop_of_poll_and_send_never_rests() {
     rests(|deadline| sender.send_to_deadline(b"x", &there, deadline));
 
     sender.set_nonblocking(true).unwrap();
-    let (start, mut turns) = (Instant::now(), 0);
-    while start.elapsed() < Duration::from_millis(300) {
+    // It takes all the time that the machine gives it: 50 milliseconds of that are enough to see.
+    let (before, mut turns) = (busy(), 0);
+    while busy() - before < Duration::from_millis(50) {
         assert_eq!(poll(&sender, libc::POLLOUT, 300), libc::POLLOUT);
         assert_eq!(sender.send_to(b"x", &there), Err(Errno::AGAIN));
         turns += 1;
     }
-    assert!(turns > 3000, "{turns}");
+    assert!(turns > 500, "{turns}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::super::Known;
 use super::{BatchMessages, RecvBatch};
 use crate::socket::hung_up;
 use crate::sys::batch::Glance;
+use crate::sys::queue::readable;
 use crate::sys::socket::Kind;
 use crate::sys::sockopt;
 use crate::{AsFd, BorrowedFd, Errno};
@@ -20,7 +21,7 @@ use crate::{AsFd, BorrowedFd, Errno};
 /// The **end** of a connection is a message of 0 bytes, and it is the last. (The kernel fills all buffers
 /// that are left with such.) On a seqpacket connection an empty message looks the same. Where the last
 /// buffers of a full batch have empty messages, the socket is asked whether the peer has hung up
-/// (`poll`): if so, one of them stands for them all; with `SO_PASSCRED` and room for credentials they
+/// (`poll`) and nothing is queued (`ioctl`): if so, one of them stands for them all; with `SO_PASSCRED` and room for credentials they
 /// are told apart. Of a **stream**, each buffer is filled with what there is, as by one read after the
 /// other.
 ///
@@ -97,7 +98,13 @@ fn find_end(batch: &mut RecvBatch<'_>, fd: BorrowedFd<'_>, known: Known, receive
             (0..received).rev().find(|at| batch.incoming.glance(*at).is_some_and(is_message));
         last.map_or(1, |at| at.saturating_add(2))
     };
-    if kept < received && (batch.stream || hung_up(fd)) {
+    if kept < received && (batch.stream || has_ended(fd)) {
         batch.incoming.shorten(kept);
     }
+}
+
+/// Whether the last that there is was received: nobody will send any more, and nothing is queued, which would
+/// have come before the end.
+fn has_ended(fd: BorrowedFd<'_>) -> bool {
+    hung_up(fd) && readable(fd) == Ok(0)
 }

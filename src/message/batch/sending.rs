@@ -35,7 +35,8 @@ use crate::{AsFd, BorrowedFd, Errno};
 ///
 /// See [`SendBatch`].
 ///
-/// Linux 3.0; see [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
+/// Linux 3.0 (on a stream 4.9: before that the kernel went on behind a message of which only a part
+/// went); see [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
 #[doc(alias = "sendmmsg")]
 #[inline]
 pub fn send_batch(fd: impl AsFd, batch: &mut SendBatch<'_>) -> Result<usize, SendError> {

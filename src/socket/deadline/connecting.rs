@@ -54,7 +54,8 @@ macro_rules! impl_connecting {
             /// # Errors
             ///
             /// - `ETIMEDOUT`: the backlog was full until the deadline.
-            /// - `EINTR`: a signal came while it waited, be its handler installed with `SA_RESTART`.
+            /// - `EINTR`: a signal came while it waited, be its handler installed with `SA_RESTART`; or the process
+            ///   was stopped and goes on.
             /// - As [`connect`](Self::connect). `ECONNREFUSED` comes too where the listener is closed
             ///   meanwhile; if it is shut down and kept open, not before the deadline.
             ///

@@ -57,7 +57,7 @@ impl UnixStream {
         recv_until(self.as_fd(), buf, deadline)
     }
 
-    /// Writes bytes, and says how many: **as many as there is room for,** at least 1. Waits if there is no
+    /// Writes bytes, and says how many: **as many as there is room for,** at least 1 if there are any. Waits if there is no
     /// room, but not longer than until the deadline.
     ///
     /// What is left over, another call with the same deadline writes; [`Deadline`] shows the loop. One call
@@ -185,8 +185,8 @@ impl UnixDatagram {
     /// does; waits while the queue there is full, but not longer than until the deadline.
     ///
     /// `poll` tells of the queue at `to` only a socket that is connected to it. So where it has to wait, this
-    /// call makes one for the time of the wait: it has no name, sends nothing, and the receiver does not
-    /// notice. Where that cannot be, because no descriptor is free or the receiver takes messages of this
+    /// call makes one for the time of the wait: it has no name, sends nothing, and no call of the
+    /// receiver's tells of it (`ss` shows that as connected from then on). Where that cannot be, because no descriptor is free or the receiver takes messages of this
     /// socket alone, it looks itself, again and again: each 100 milliseconds, or each 16 while `poll` calls
     /// the socket writable though the message does not go.
     ///
