@@ -21,6 +21,7 @@ mod fd_stream;
 mod http_get;
 mod many_clients;
 mod passing;
+mod peer_auth;
 mod program;
 mod servers;
 mod socketpair_fork;
