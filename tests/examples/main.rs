@@ -7,6 +7,8 @@
 mod common;
 
 // Made to be taken along, and so it is here.
+#[path = "../../examples/privsep/broker.rs"]
+mod broker;
 #[path = "../../examples/fd_stream/frames.rs"]
 mod frames;
 #[path = "../../examples/http_get/response.rs"]
@@ -22,6 +24,7 @@ mod http_get;
 mod many_clients;
 mod passing;
 mod peer_auth;
+mod privsep;
 mod program;
 mod servers;
 mod socketpair_fork;
