@@ -26,6 +26,7 @@ mod passing;
 mod peer_auth;
 mod privsep;
 mod program;
+mod sasl_external;
 mod servers;
 mod socketpair_fork;
 mod tour;
