@@ -7,6 +7,8 @@
 mod common;
 
 // Made to be taken along, and so it is here.
+#[path = "../../examples/privsep/broker.rs"]
+mod broker;
 #[path = "../../examples/fd_stream/frames.rs"]
 mod frames;
 #[path = "../../examples/http_get/response.rs"]
@@ -21,7 +23,10 @@ mod fd_stream;
 mod http_get;
 mod many_clients;
 mod passing;
+mod peer_auth;
+mod privsep;
 mod program;
+mod sasl_external;
 mod servers;
 mod socketpair_fork;
 mod tour;

@@ -5,13 +5,19 @@ use std::process::{Child, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use afunix::{UnixDatagram, UnixListener, UnixStream};
+use afunix::{UnixDatagram, UnixListener, UnixSeqpacket, UnixStream};
 
 use crate::common::{LONG, finish};
 use crate::program::*;
 
-const SERVERS: [&str; 5] =
-    ["echo_server", "epoll_echo", "tokio_echo", "datagram_server", "credentials_server"];
+const SERVERS: [&str; 6] = [
+    "echo_server",
+    "epoll_echo",
+    "tokio_echo",
+    "datagram_server",
+    "credentials_server",
+    "peer_auth",
+];
 
 #[test]
 fn servers_stop_at_a_signal_and_remove_their_file() {
@@ -49,6 +55,19 @@ fn servers_go_on_if_nobody_reads_what_they_print() {
         if name.contains("echo") {
             for word in ["one", "two"] {
                 assert_eq!(lines(&connecting(&path, word)), [word]);
+            }
+        } else if name == "peer_auth" {
+            for _ in 0..2 {
+                let client = loop {
+                    // It may be bound and not listen yet.
+                    match UnixSeqpacket::connect(&parse(&path)) {
+                        Ok(client) => break client,
+                        Err(errno) => assert!(start.elapsed() < LONG / 2, "{name}: {errno}"),
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                };
+                client.set_read_timeout(Some(LONG)).unwrap();
+                assert_eq!(client.recv(&mut [0; 16]).unwrap().bytes, b"welcome".len());
             }
         } else {
             let client = UnixDatagram::unbound().unwrap();
@@ -139,6 +158,7 @@ fn servers_say_what_is_wrong_with_their_arguments() {
         ("tokio_echo", "listen on", "--connections"),
         ("datagram_server", "receive at", "--buffer"),
         ("credentials_server", "receive at", "--messages"),
+        ("peer_auth", "listen on", "--clients"),
     ] {
         let says = |args: &[&str], wanted: &str| {
             let message = complaint(&run(server, args));
