@@ -96,8 +96,8 @@ fn serve(addr: UnixAddr, groups: &[Gid], clients: Option<usize>) -> Result<(), S
         }
         let (client, found) = match listener.accept_peer() {
             Ok((client, _, found)) => (client, found),
-            Err(PeerError::Kernel(Errno::AGAIN | Errno::INTR)) => continue,
-            Err(PeerError::Kernel(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)) => {
+            Err(PeerError::Accept(Errno::AGAIN | Errno::INTR)) => continue,
+            Err(PeerError::Accept(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)) => {
                 // It would be reported again and again.
                 if let Event::Signal = wait(&signals, None, Some(PAUSE))? {
                     say("interrupted");

@@ -25,6 +25,9 @@ use rustix::process::Pid;
 pub enum PeerError {
     /// The kernel refused; `EPERM` is most likely a seccomp filter's or a security module's.
     Kernel(Errno),
+    /// No connection was accepted, by [`accept_peer`](crate::UnixListener::accept_peer); nobody was asked
+    /// for.
+    Accept(Errno),
     /// There is no peer that anything is known of: the socket is not connected, or is a datagram socket
     /// that no `pair` made.
     NotConnected,
@@ -57,7 +60,7 @@ impl PeerError {
     #[must_use]
     pub const fn errno(self) -> Errno {
         match self {
-            Self::Kernel(errno) | Self::Unsupported(errno) => errno,
+            Self::Kernel(errno) | Self::Accept(errno) | Self::Unsupported(errno) => errno,
             Self::NotConnected => Errno::NOTCONN,
             Self::TooSmall { .. } => Errno::RANGE,
         }
@@ -68,6 +71,7 @@ impl fmt::Display for PeerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Kernel(errno) => write!(f, "cannot learn who the peer is: {errno}"),
+            Self::Accept(errno) => write!(f, "cannot accept: {errno}"),
             Self::NotConnected => f.write_str("there is no peer"),
             Self::Unsupported(errno) => {
                 write!(f, "the kernel does not tell this of a peer: {errno}")

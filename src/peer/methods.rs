@@ -122,7 +122,7 @@ macro_rules! impl_accept_peer {
             ///
             /// # Errors
             ///
-            /// [`PeerError::Kernel`], with what `accept` gives; and what `peer_credentials` gives, with
+            /// [`PeerError::Accept`], with what `accept` gives; and what `peer_credentials` gives, with
             /// which the connection is closed.
             ///
             /// # Examples
@@ -183,7 +183,7 @@ macro_rules! impl_accept_peer {
                         Ok(peer) => Ok(($Connection::from_fd_unchecked(fd), peer)),
                         Err(error) => Err(error),
                     },
-                    Err(errno) => Err(PeerError::Kernel(errno)),
+                    Err(errno) => Err(PeerError::Accept(errno)),
                 }
             }
         }

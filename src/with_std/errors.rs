@@ -56,7 +56,7 @@ impl_kernel_or_worded! {
     WrongSocket: Kernel;
     SendError: Kernel;
     RecvError: Kernel;
-    PeerError: Kernel Unsupported;
+    PeerError: Kernel Accept Unsupported;
 }
 
 /// The reason alone, as that converts: the descriptor is closed. With the feature `std`.

@@ -87,6 +87,7 @@ fn what_the_kernel_said_is_an_error_of_the_system() {
         is_of_the_system(RecvError::Kernel(errno), errno);
         is_of_the_system(WrongSocket::Kernel(errno), errno);
         is_of_the_system(PeerError::Kernel(errno), errno);
+        is_of_the_system(PeerError::Accept(errno), errno);
         is_of_the_system(PeerError::Unsupported(errno), errno);
     }
     is_of_the_system(UnixStream::unbound().unwrap().listen(5).unwrap_err(), Errno::INVAL);

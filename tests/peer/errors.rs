@@ -11,6 +11,7 @@ fn errors_say_what_is_wrong_and_have_an_errno() {
             Errno::MFILE,
             format!("cannot learn who the peer is: {}", Errno::MFILE),
         ),
+        (PeerError::Accept(Errno::MFILE), Errno::MFILE, format!("cannot accept: {}", Errno::MFILE)),
         (
             PeerError::Unsupported(Errno::NOSYS),
             Errno::NOSYS,

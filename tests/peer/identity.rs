@@ -115,7 +115,7 @@ fn accepted_with_its_peer_is_as_accepted_and_asked<T: Meets>(_: &str) {
     let mut came = name("before");
     let before = came;
     // What `accept` fails with leaves the address alone.
-    let nothing = PeerError::Kernel(Errno::AGAIN);
+    let nothing = PeerError::Accept(Errno::AGAIN);
     assert_eq!(T::accept_peer(&listener).map(drop), Err(nothing));
     assert_eq!(T::accept_peer_into(&listener, &mut came).map(drop), Err(nothing));
     assert_eq!(came, before);
@@ -139,7 +139,7 @@ fn accepted_with_its_peer_is_as_accepted_and_asked<T: Meets>(_: &str) {
     // One that was shut down is told as `accept` tells it.
     listener.set_nonblocking(false).unwrap();
     listener.shutdown(afunix::Shutdown::Both).unwrap();
-    let refused = PeerError::Kernel(Errno::INVAL);
+    let refused = PeerError::Accept(Errno::INVAL);
     assert_eq!(T::accept_peer(&listener).map(drop), Err(refused));
 }
 

@@ -122,6 +122,7 @@ fn errors() -> Result<(), Failure> {
     for error in [
         error,
         PeerError::Kernel(opaque(Errno::PERM)),
+        PeerError::Accept(opaque(Errno::MFILE)),
         PeerError::Unsupported(opaque(Errno::NOPROTOOPT)),
         get!(afunix::peer_credentials(get!(UnixDatagram::unbound())).err()),
     ] {
