@@ -30,6 +30,9 @@ pub const CUT: &str = "qemu-user has the kernel fill a control buffer of twice t
                        more comes than has room, and leaves open what it cannot hand on";
 pub const OPTION: &str = "qemu-user refuses to set an option that it does not know";
 pub const NO_PIECES: &str = "qemu-user makes no call for a message of no pieces, and says it did";
+pub const ONE_BY_ONE: &str =
+    "qemu-user makes a call for each message of a batch, and drops the error that ends it";
+pub const MOST: &str = "qemu-user receives no more than 1024 messages in one call";
 pub const BAD_LENGTH: &str = "qemu-user crashes over a control message that says that it is shorter than its header, and \
      drops one that says that it is longer than what there is";
 pub const FILTER: &str = "qemu-user installs no seccomp filter";

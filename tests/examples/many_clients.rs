@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use afunix::{AsFd, Errno, OwnedFd, SendError, UnixStream};
 
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::common::{LONG, Watchdog, identity, passes_in_child, skip};
 use crate::program::*;
 
@@ -253,7 +254,9 @@ fn they_end_a_client_with_more_descriptors_than_they_take() {
             assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(Errno::CONNRESET)));
             let line = server.line();
             assert!(line.starts_with("client ") && line.contains(why), "{line}");
-            assert_gets_to(&server, before);
+            if count == 17 || !left_out_by_qemu(CUT) {
+                assert_gets_to(&server, before);
+            }
         }
         // Others are served.
         assert_echoes(&UnixStream::connect(&parse(&path)).unwrap(), b"next");
