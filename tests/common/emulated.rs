@@ -37,6 +37,7 @@ pub const BAD_LENGTH: &str = "qemu-user crashes over a control message that says
      drops one that says that it is longer than what there is";
 pub const FILTER: &str = "qemu-user installs no seccomp filter";
 pub const TRACE: &str = "of a process under qemu-user the emulator's own calls would be seen";
+pub const GROWS: &str = "a process under qemu-user grows by what is translated, too";
 pub const STARTS_ITSELF: &str = "the program starts itself, which takes the emulator a second time";
 
 /// Whether something is left out because qemu-user runs this; then it says why.
