@@ -8,6 +8,7 @@ use afunix::{
     UnixDatagram, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
 
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::common::kinds::{Data, Socket};
 use crate::common::passes::Passes;
 use crate::common::{Watchdog, passes_in_child};
@@ -204,8 +205,12 @@ fn what_a_stream_lost_before_its_end_is_told() {
     let mut messages = afunix::recv_batch(&b, &mut batch).unwrap();
     let mut first = messages.next().unwrap();
     assert_eq!(first.data, b"data");
-    let error = first.take_ancillary().map(drop).unwrap_err();
-    assert!(matches!(error, RecvError::ControlTruncated { bytes: 4, size: 4, .. }), "{error:?}");
+    let answer = first.take_ancillary().map(drop);
+    if !left_out_by_qemu(CUT) {
+        let error = answer.unwrap_err();
+        let told = matches!(error, RecvError::ControlTruncated { bytes: 4, size: 4, .. });
+        assert!(told, "{error:?}");
+    }
     let mut end = messages.next().unwrap();
     assert_eq!(end.received.size, 0);
     assert_eq!(end.take_ancillary().unwrap().fds().count(), 0);

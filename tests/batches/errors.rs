@@ -5,6 +5,7 @@ use std::slice;
 use afunix::{BatchBuf, Errno, UnixDatagram};
 
 use crate::common::Watchdog;
+use crate::common::emulated::{ONE_BY_ONE, left_out_by_qemu};
 use crate::common::kinds::{Data, Socket};
 use crate::ways::{Method, Way, texts};
 
@@ -75,6 +76,9 @@ fn expected_rest<W: Way>() -> Vec<Vec<u8>> {
 /// See "An error behind the first message comes with the next call" in `kernel.md`.
 fn an_error_behind_the_first_message_is_told_by_the_next_batch<W: Way>(_: &str) {
     let (_a, b) = fail_behind_the_first::<W>();
+    if left_out_by_qemu(ONE_BY_ONE) {
+        return;
+    }
     let (mut memory, mut buf) = (BatchBuf::<1>::new(), [0; 8]);
     let mut batch = memory.receiver();
     batch.push(&mut buf).unwrap();
@@ -85,6 +89,9 @@ fn an_error_behind_the_first_message_is_told_by_the_next_batch<W: Way>(_: &str) 
 
 fn an_error_behind_the_first_message_is_told_by_take_error<W: Way>(_: &str) {
     let (_a, b) = fail_behind_the_first::<W>();
+    if left_out_by_qemu(ONE_BY_ONE) {
+        return;
+    }
     assert_eq!(b.take_error(), Ok(Some(Errno::FAULT)));
     assert_eq!(b.take_error(), Ok(None));
     assert_eq!(rest(&b), expected_rest::<W>());
@@ -92,6 +99,9 @@ fn an_error_behind_the_first_message_is_told_by_take_error<W: Way>(_: &str) {
 
 fn an_error_behind_the_first_message_is_told_by_a_receive_of_one<W: Way>(_: &str) {
     let (_a, b) = fail_behind_the_first::<W>();
+    if left_out_by_qemu(ONE_BY_ONE) {
+        return;
+    }
     b.set_nonblocking(true).unwrap();
     let mut buf = [0; 8];
     let mut seen = Vec::new();
@@ -128,25 +138,29 @@ for_ways!(a_reset_comes_before_the_data:
 
 /// See "A pending error comes before a batch" and "The end with data unread" in `kernel.md`.
 fn a_reset_comes_before_the_data<W: Way>(_: &str) {
-    let (a, b) = W::pair();
-    a.put(b"one").unwrap();
-    b.put(b"unread").unwrap();
-    drop(a);
+    let reset = || {
+        let (a, b) = W::pair();
+        a.put(b"one").unwrap();
+        b.put(b"unread").unwrap();
+        b
+    };
     let (mut memory, mut bufs) = (BatchBuf::<3>::new(), [[0xee; 8]; 3]);
     let mut batch = memory.receiver();
     batch.push_all(&mut bufs).unwrap();
+    // Who takes the error has nothing to fear.
+    let b = reset();
+    assert_eq!(b.take_error(), Ok(Some(Errno::CONNRESET)));
+    assert_eq!(texts(b.recv_batch(&mut batch).unwrap()), [&b"one"[..], b""]);
+
+    let b = reset();
+    // A receive of one gives the data of a stream first.
+    if W::IS_STREAM && left_out_by_qemu(ONE_BY_ONE) {
+        return;
+    }
     assert_eq!(b.recv_batch(&mut batch).map(texts), Err(Errno::CONNRESET));
     assert_eq!(texts(b.recv_batch(&mut batch).unwrap()), [&b"one"[..], b""]);
     assert_eq!(texts(b.recv_batch(&mut batch).unwrap()), [b""]);
     assert_eq!(b.take_error(), Ok(None));
-
-    // Who takes the error has nothing to fear.
-    let (a, b) = W::pair();
-    a.put(b"one").unwrap();
-    b.put(b"unread").unwrap();
-    drop(a);
-    assert_eq!(b.take_error(), Ok(Some(Errno::CONNRESET)));
-    assert_eq!(texts(b.recv_batch(&mut batch).unwrap()), [&b"one"[..], b""]);
 }
 
 /// See "A datagram socket that turns to another peer loses its queue" in `kernel.md`.

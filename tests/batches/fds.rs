@@ -7,6 +7,7 @@ use afunix::{
     Space, Truncation, UnixStream,
 };
 
+use crate::common::emulated::{CUT, NO_PIECES, left_out_by_qemu};
 use crate::common::kinds::Socket;
 use crate::common::passes::Passes;
 use crate::common::{Watchdog, identity, open_fds, passes_in_child};
@@ -116,7 +117,9 @@ fn what_one_message_has_no_room_for_is_no_matter_to_the_others<W: Way>(_: &str) 
         let [first, second, third] = &mut messages[..] else { panic!("{messages:?}") };
         // In any order.
         assert_eq!(third.take_ancillary().unwrap().fds().count(), 3);
-        if lossy {
+        if left_out_by_qemu(CUT) {
+            drop(second.take_ancillary_lossy());
+        } else if lossy {
             let ancillary = second.take_ancillary_lossy();
             assert_eq!(ancillary.truncation(), Some(Truncation::BufferFull));
             assert!((4..20).contains(&ancillary.fds().count()));
@@ -157,7 +160,8 @@ fn control_messages_are_taken_once<W: Way>(_: &str) {
     let mut second = messages.next().unwrap();
     drop(messages);
     assert!(taken.fds().map(|fd| identity(&fd).0).eq(numbers));
-    assert!(second.take_ancillary().is_err());
+    let is_cut = second.take_ancillary().is_err();
+    assert!(is_cut || left_out_by_qemu(CUT));
     let rest = second.take_ancillary().unwrap();
     assert_eq!((rest.fds().count(), rest.truncation()), (0, None));
 }
@@ -291,7 +295,8 @@ fn descriptors_need_no_data<W: Way>(_: &str) {
     let nothing = [IoSlice::new(b"")];
     let mut memory = BatchBuf::<2>::new();
     let mut batch = memory.sender();
-    batch.push_with(&[], &writer, None).unwrap();
+    let none: &[IoSlice<'_>] = if left_out_by_qemu(NO_PIECES) { &nothing } else { &[] };
+    batch.push_with(none, &writer, None).unwrap();
     batch.push_with(&nothing, &writer, None).unwrap();
     assert_eq!(a.send_batch(&mut batch), Ok(2));
     for _ in 0..2 {

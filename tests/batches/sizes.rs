@@ -7,6 +7,7 @@ use afunix::{
     UnixAddr,
 };
 
+use crate::common::emulated::{MOST, left_out_by_qemu};
 use crate::common::skip;
 use crate::ways::{Way, texts};
 
@@ -69,10 +70,14 @@ fn of_more_than_1024_the_rest_is_sent_by_another_call<W: Way>(_: &str) {
         let mut batch = receiving.receiver();
         batch.push_all(&mut bufs).unwrap();
         batch.set_nonblocking(true);
-        let messages = b.recv_batch(&mut batch).unwrap();
-        assert_eq!(messages.len(), count);
-        let got = messages.map(|message| <[u8; 2]>::try_from(&*message.data).unwrap());
-        assert_eq!(got.collect::<Vec<_>>(), texts[..count]);
+        let at_once = if count > 1024 && left_out_by_qemu(MOST) { 1024 } else { count };
+        let mut got = Vec::new();
+        while got.len() < count {
+            let messages = b.recv_batch(&mut batch).unwrap();
+            assert_eq!(messages.len(), at_once.min(count - got.len()));
+            got.extend(messages.map(|message| <[u8; 2]>::try_from(&*message.data).unwrap()));
+        }
+        assert_eq!(got, texts[..count]);
         assert_eq!(b.recv_batch(&mut batch).map(drop), Err(Errno::AGAIN));
     }
 }

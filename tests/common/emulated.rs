@@ -30,10 +30,14 @@ pub const CUT: &str = "qemu-user has the kernel fill a control buffer of twice t
                        more comes than has room, and leaves open what it cannot hand on";
 pub const OPTION: &str = "qemu-user refuses to set an option that it does not know";
 pub const NO_PIECES: &str = "qemu-user makes no call for a message of no pieces, and says it did";
+pub const ONE_BY_ONE: &str =
+    "qemu-user makes a call for each message of a batch, and drops the error that ends it";
+pub const MOST: &str = "qemu-user receives no more than 1024 messages in one call";
 pub const BAD_LENGTH: &str = "qemu-user crashes over a control message that says that it is shorter than its header, and \
      drops one that says that it is longer than what there is";
 pub const FILTER: &str = "qemu-user installs no seccomp filter";
 pub const TRACE: &str = "of a process under qemu-user the emulator's own calls would be seen";
+pub const GROWS: &str = "a process under qemu-user grows by what is translated, too";
 pub const STARTS_ITSELF: &str = "the program starts itself, which takes the emulator a second time";
 
 /// Whether something is left out because qemu-user runs this; then it says why.

@@ -175,8 +175,9 @@ fn hazards() -> Vec<Operation> {
     let sender = UnixDatagram::unbound().unwrap();
     while sender.send_to_deadline(b"x", &there, past()).is_ok() {}
     std::mem::forget(_inbox);
-    let (streams, packets) = (peeked_out::<UnixStream>(), peeked_out::<UnixSeqpacket>());
-    let (datagrams, urgent) = (peeked_out::<UnixDatagram>(), urgent());
+    let streams = peeked_out::<UnixStream>().unwrap();
+    let packets = peeked_out::<UnixSeqpacket>().unwrap();
+    let (datagrams, urgent) = (peeked_out::<UnixDatagram>().unwrap(), urgent());
     operations! { all, sender, streams, packets, datagrams, urgent:
         "control" without_rest(sender, &there, wait());
         "" sender.send_to_deadline(b"x", &there, wait());

@@ -422,9 +422,9 @@ fn http_get_says_that_it_is_not_allowed() {
     }
     // Nobody may not look into the folder of the build: the program is started by who may.
     let program = dir.join("http_get");
-    std::fs::copy(example("http_get").get_program(), &program).unwrap();
+    std::fs::copy(file("http_get"), &program).unwrap();
     set_mode(&program, 0o755);
-    let mut command = std::process::Command::new(&program);
+    let mut command = crate::common::emulated::program(&program);
     use std::os::unix::process::CommandExt;
     command.args([&path, "/"]).uid(crate::common::Nobody::UID).gid(crate::common::Nobody::UID);
     let said = complaint(&crate::common::run(&mut command));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use afunix::{AsFd, Errno, OwnedFd, SendError, UnixStream};
 
+use crate::common::emulated::{CUT, GROWS, left_out_by_qemu};
 use crate::common::{LONG, Watchdog, identity, passes_in_child, skip};
 use crate::program::*;
 
@@ -253,7 +254,9 @@ fn they_end_a_client_with_more_descriptors_than_they_take() {
             assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(Errno::CONNRESET)));
             let line = server.line();
             assert!(line.starts_with("client ") && line.contains(why), "{line}");
-            assert_gets_to(&server, before);
+            if count == 17 || !left_out_by_qemu(CUT) {
+                assert_gets_to(&server, before);
+            }
         }
         // Others are served.
         assert_echoes(&UnixStream::connect(&parse(&path)).unwrap(), b"next");
@@ -296,7 +299,8 @@ fn a_client_that_does_not_read_harms_nobody() {
         let more = descriptors(&server) - fds_before;
         assert!((1..=3).contains(&more), "{more} descriptors more");
         let grown = memory(server.id()).saturating_sub(memory_before);
-        assert!(grown < 512 * 1024, "the server has grown by {grown} bytes");
+        let is_small = grown < 512 * 1024;
+        assert!(is_small || left_out_by_qemu(GROWS), "the server has grown by {grown} bytes");
 
         // That there is more to be read, and then an end, is no news while it cannot be sent.
         assert_does_not_spin(&server);

@@ -64,8 +64,13 @@ pub fn build_examples() {
     folder();
 }
 
+/// The file of an example.
+pub fn file(name: &str) -> PathBuf {
+    folder().join(name)
+}
+
 pub fn example(name: &str) -> Command {
-    common::emulated::program(folder().join(name))
+    common::emulated::program(file(name))
 }
 
 /// Runs an example to its end, with `input` to read.

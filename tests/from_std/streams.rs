@@ -9,6 +9,7 @@ use std::thread;
 
 use afunix::UnixStream;
 
+use crate::common::emulated::{NO_PIECES, left_out_by_qemu};
 use crate::common::{Watchdog, in_child, passes_in_child};
 
 /// A stream of either make.
@@ -155,8 +156,10 @@ fn calls_without_bytes_differ() {
     assert_eq!(Read::read(&mut ours, &mut []).unwrap(), 0);
     assert_eq!(theirs.read(&mut []).unwrap(), 0);
     for nothing in [&[][..], &[IoSlice::new(b"")]] {
-        let refused = Write::write_vectored(&mut ours, nothing).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::BrokenPipe);
+        if !nothing.is_empty() || !left_out_by_qemu(NO_PIECES) {
+            let refused = Write::write_vectored(&mut ours, nothing).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::BrokenPipe);
+        }
         assert_eq!(theirs.write_vectored(nothing).unwrap(), 0);
     }
     assert_eq!(Write::write(&mut ours, b"").unwrap_err().kind(), ErrorKind::BrokenPipe);

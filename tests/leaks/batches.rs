@@ -9,6 +9,7 @@ use afunix::{
 };
 
 use crate::check::{Parcel, leaves_nothing, null, with_left};
+use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::common::{Watchdog, open_fds};
 use crate::ways::Passing;
 
@@ -74,6 +75,9 @@ fn message_of_250_amid_others_costs_nothing_that_is_not_closed<P: Passing>() {
     // As many as whole numbers fit.
     const ONE: usize = Space::new().rights::<1>().bytes();
     const FITS: usize = (ONE - size_of::<usize>() - 8) / 4;
+    if left_out_by_qemu(CUT) {
+        return;
+    }
     let (a, b) = P::pair();
     let parcels = send(&a, [1, 250, 1]);
     let mut controls = [const { AncillaryBuf::<ONE>::new() }; 3];
@@ -334,7 +338,8 @@ fn batch_of_unknown_senders_leaves_nothing() {
             sender.connect(&name).unwrap();
             Parcel::sent(&sender, b"word", count)
         };
-        let parcels = [hostile(1), hostile(253), hostile(0), hostile(7)];
+        let (many, beyond) = if left_out_by_qemu(CUT) { (6, 6) } else { (253, 7) };
+        let parcels = [hostile(1), hostile(many), hostile(0), hostile(beyond)];
         let mut room = Room::<4>::new();
         let mut froms = [name; 4];
         let mut batch = room.memory.receiver();

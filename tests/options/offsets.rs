@@ -73,7 +73,9 @@ fn offset_may_be_set_and_taken_away<T: Queue>(_: &str) {
 /// See "Peeks may move on" in `kernel.md`.
 fn peek_behind_all_that_is_queued_waits<T: Queue>(_: &str) {
     let (a, b) = T::pair().unwrap();
-    b.set_peek_offset(Some(0)).unwrap();
+    if !is_set(b.set_peek_offset(Some(0))) {
+        return;
+    }
     a.put(b"hello").unwrap();
     let mut buf = [0; 8];
     assert_eq!(b.look(&mut buf), Ok(5));

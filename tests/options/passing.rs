@@ -7,7 +7,6 @@ use afunix::{
 
 use crate::common::Watchdog;
 use crate::common::emulated::{is_set, skip_option};
-use crate::common::skip;
 use crate::traits::{Options, Queue, SO_INQ, SO_PASSRIGHTS, get_option, set_option};
 
 for_all!(options_are_what_was_set);
@@ -139,7 +138,7 @@ fn bytes_left_may_be_asked_for_at_any_time() {
     let (listener, there) = UnixListener::autobind().unwrap();
     let client = UnixStream::unbound().unwrap();
     if client.set_inq(true) == Err(Errno::NOPROTOOPT) {
-        return skip("SO_INQ is of Linux 6.17");
+        return skip_option("SO_INQ is of Linux 6.17");
     }
     client.connect_to(&there).unwrap();
     let (server, _) = listener.accept().unwrap();

@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd as _, FromRawFd};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
 use afunix::{
     AncillaryBuf, BorrowedFd, Errno, IntoRawFd, IoSlice, OwnedFd, SendOptions, Space, UnixAddr,
 };
 
+use crate::common::emulated::program;
 use crate::common::finish;
 use crate::common::passes::Passes;
 use crate::ledger::{EACH, message, note};
@@ -49,7 +50,7 @@ impl Role {
     /// Starts this program once more, as a sender. `test` is the full name of the test that is run
     /// there; `shared` is the socket that it is given.
     pub fn start(self, test: &str, shared: Option<&impl afunix::AsFd>) -> Process {
-        let mut command = Command::new(std::env::current_exe().expect("this very program"));
+        let mut command = program(std::env::current_exe().expect("this very program"));
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         let to = self.to.map(|to| to.to_string()).unwrap_or_default();
         command.env(MARK, format!("{} {} {} {to}", self.number, self.waits, self.connects));
