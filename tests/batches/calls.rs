@@ -1,30 +1,20 @@
 //! How many system calls a batch makes, and which: one, and others only where the documentation says.
 
-use std::process::Command;
-
 use afunix::{
     AncillaryBuf, AsFd, BatchBuf, IoSlice, Space, UnixDatagram, UnixSeqpacket, UnixStream,
 };
 
-use crate::common::emulated::{TRACE, left_out_by_qemu};
 use crate::common::kinds::Data;
 use crate::common::passes::Passes;
-use crate::common::{TempDir, in_child, run, skip};
+use crate::common::trace::{mark, traced_between_marks};
 use crate::ways::{Free, Method, Way};
 
 const TEST: &str = "calls::a_batch_makes_just_its_calls";
-const MARK: i32 = -4242;
 
 type Control = AncillaryBuf<{ Space::new().credentials().rights::<4>().bytes() }>;
 
 /// What is done, and the calls that it makes between two marks.
 type Operation = (&'static str, &'static str, fn());
-
-/// A call that does nothing, and that a trace shows.
-fn mark() {
-    // SAFETY: a number alone; there is no such process.
-    unsafe { libc::getpgid(MARK) };
-}
 
 /// Sends some messages in a batch, between two marks.
 fn sends<W: Way>(count: usize) {
@@ -143,47 +133,14 @@ fn operations() -> Vec<Operation> {
 
 #[test]
 fn a_batch_makes_just_its_calls() {
-    if std::env::var_os("AFUNIX_TEST_CHILD").is_some() {
-        in_child(TEST, || {
-            for (_, _, run) in operations() {
-                run();
-            }
-        });
-    }
-    if left_out_by_qemu(TRACE) {
-        return;
-    }
-    let folder = TempDir::new();
-    let trace = folder.join("trace");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", "signal=none", "-o"]).arg(&trace);
-    command.arg(std::env::current_exe().unwrap());
-    command.args([TEST, "--exact", "--nocapture", "--test-threads=1"]);
-    command.env("AFUNIX_TEST_CHILD", TEST);
-    let usable = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
-    if !usable.is_ok_and(|output| output.status.success()) {
-        return skip("there is no strace that works here");
-    }
-    crate::common::assert_success(&run(&mut command));
-
-    let trace = std::fs::read_to_string(&trace).unwrap();
-    let mark = format!("getpgid({MARK})");
-    let thread = trace.lines().find(|line| line.contains(&mark)).expect("a mark");
-    let thread = thread.split_whitespace().next().unwrap();
-    let calls = trace.lines().filter_map(|line| {
-        let (of, call) = line.split_once(' ')?;
-        let call = call.trim_start();
-        (of == thread && !call.starts_with('<')).then_some(call)
-    });
-    let calls: Vec<&str> = calls.collect();
-    // Every other piece is what was done between two marks.
-    let mut between = calls.split(|call| call.starts_with(&mark)).skip(1).step_by(2);
+    let runs = || operations().into_iter().for_each(|(_, _, run)| run());
+    let Some(made) = traced_between_marks(TEST, runs) else { return };
+    // Every other piece is what was done between the two marks of an operation.
+    let mut made = made.into_iter().step_by(2);
     for (name, expected, _) in operations() {
-        let made = between.next().expect("two marks for each").to_vec();
-        let names: Vec<_> = made.iter().filter_map(|call| call.split('(').next()).collect();
+        let made = made.next().expect("two marks for each");
         // On some machines there is only the newer one, and on 32-bit machines it has another name.
-        let names = names.join(" ").replace("ppoll_time64", "poll").replace("ppoll", "poll");
-        let names = names.replace("_time64", "");
+        let names = made.names().replace("ppoll", "poll").replace("_time64", "");
         assert_eq!(names, expected, "{name} made {made:#?}");
     }
 }

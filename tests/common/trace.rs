@@ -22,7 +22,7 @@ impl Made {
 }
 
 /// A call that does nothing, and that a trace shows.
-fn mark() {
+pub fn mark() {
     // SAFETY: a number alone; there is no such process.
     unsafe { libc::getpgid(MARK) };
 }
@@ -32,15 +32,21 @@ const MARK: i32 = -4242;
 /// Makes the runs one after the other, in a child process, and gives the calls that each of them made in
 /// its own thread. `None` where there is no strace. `test` is the full name of the calling test.
 pub fn traced(test: &str, runs: impl FnOnce() -> Vec<Run>) -> Option<Vec<Made>> {
-    if std::env::var_os("AFUNIX_TEST_CHILD").is_some() {
-        in_child(test, || {
-            let runs = runs();
+    traced_between_marks(test, || {
+        let runs = runs();
+        mark();
+        for run in &runs {
+            run();
             mark();
-            for run in &runs {
-                run();
-                mark();
-            }
-        });
+        }
+    })
+}
+
+/// Has `body` run in a child process, and gives the calls that were made between each two [marks](mark), in
+/// the thread that made these. `None` where there is no strace.
+pub fn traced_between_marks(test: &str, body: impl FnOnce()) -> Option<Vec<Made>> {
+    if std::env::var_os("AFUNIX_TEST_CHILD").is_some() {
+        in_child(test, body);
     }
     if left_out_by_qemu(TRACE) {
         return None;
