@@ -26,31 +26,31 @@ pub(crate) fn kind(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
 /// `SO_ACCEPTCONN`: whether it listens.
 #[inline]
 pub(crate) fn listens(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    get_int(fd, net::SO_ACCEPTCONN).map(|listens| listens != 0)
+    get_bool(fd, net::SO_ACCEPTCONN)
 }
 
 /// `SO_PASSCRED`: whether credentials come with each message.
 #[inline]
 pub(crate) fn passcred(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    get_int(fd, net::SO_PASSCRED).map(|on| on != 0)
+    get_bool(fd, net::SO_PASSCRED)
 }
 
 /// Sets `SO_PASSCRED`.
 #[inline]
 pub(crate) fn set_passcred(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
-    set_int(fd, net::SO_PASSCRED, on.into())
+    set_bool(fd, net::SO_PASSCRED, on)
 }
 
 /// `SO_PASSPIDFD`: whether a pidfd comes with each message.
 #[inline]
 pub(crate) fn passpidfd(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    get_int(fd, net::SO_PASSPIDFD).map(|on| on != 0)
+    get_bool(fd, net::SO_PASSPIDFD)
 }
 
 /// Sets `SO_PASSPIDFD`.
 #[inline]
 pub(crate) fn set_passpidfd(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
-    set_int(fd, net::SO_PASSPIDFD, on.into())
+    set_bool(fd, net::SO_PASSPIDFD, on)
 }
 
 /// `SO_ERROR`: the pending error, which this takes away.
@@ -66,31 +66,31 @@ pub(crate) fn take_error(fd: BorrowedFd<'_>) -> Result<Option<Errno>, Errno> {
 /// `SO_PASSSEC`: whether a security context comes with each message.
 #[inline]
 pub(crate) fn passsec(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    get_int(fd, net::SO_PASSSEC).map(|on| on != 0)
+    get_bool(fd, net::SO_PASSSEC)
 }
 
 /// Sets `SO_PASSSEC`.
 #[inline]
 pub(crate) fn set_passsec(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
-    set_int(fd, net::SO_PASSSEC, on.into())
+    set_bool(fd, net::SO_PASSSEC, on)
 }
 
 /// `SO_PASSRIGHTS`: whether descriptors may be sent here.
 #[inline]
 pub(crate) fn passrights(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    get_int(fd, net::SO_PASSRIGHTS).map(|on| on != 0)
+    get_bool(fd, net::SO_PASSRIGHTS)
 }
 
 /// Sets `SO_PASSRIGHTS`.
 #[inline]
 pub(crate) fn set_passrights(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
-    set_int(fd, net::SO_PASSRIGHTS, on.into())
+    set_bool(fd, net::SO_PASSRIGHTS, on)
 }
 
 /// Sets `SO_INQ`, which cannot be asked for: whether the number of bytes left comes with data.
 #[inline]
 pub(crate) fn set_inq(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
-    set_int(fd, net::SO_INQ, on.into())
+    set_bool(fd, net::SO_INQ, on)
 }
 
 /// `SO_SNDBUF`: how much kernel memory unread data may take.
@@ -142,6 +142,18 @@ pub(crate) fn get_int(fd: BorrowedFd<'_>, option: u32) -> Result<i32, Errno> {
 #[inline]
 pub(crate) fn set_int(fd: BorrowedFd<'_>, option: u32, value: i32) -> Result<(), Errno> {
     set(fd, option, value)
+}
+
+/// An option that is on or off.
+#[inline]
+fn get_bool(fd: BorrowedFd<'_>, option: u32) -> Result<bool, Errno> {
+    get_int(fd, option).map(|on| on != 0)
+}
+
+/// Turns an option on or off.
+#[inline]
+fn set_bool(fd: BorrowedFd<'_>, option: u32, on: bool) -> Result<(), Errno> {
+    set_int(fd, option, on.into())
 }
 
 /// An option's value, written over `value`. An answer of another length is `EPROTO`.
