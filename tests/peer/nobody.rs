@@ -63,24 +63,26 @@ fn connected_datagram_socket_has_no_peer() {
     has_no_peer(&receiver);
 }
 
-/// A client whose `connect` was refused or waits is nobody's yet.
+/// A client whose `connect` was refused or waits is nobody's yet. In a child: what another test's child holds
+/// of the listener keeps that from being closed.
 #[test]
 fn client_whose_connect_fails_has_no_peer() {
-    let _watchdog = Watchdog::new();
-    let server = name("server");
-    let listener = afunix::UnixListener::bind_with_backlog(&server, 0).unwrap();
-    let _first = UnixStream::connect(&server).unwrap();
-    let second = UnixStream::unbound().unwrap();
-    second.set_nonblocking(true).unwrap();
-    assert_eq!(second.connect_to(&server), Err(Errno::AGAIN));
-    has_no_peer(&second);
-    drop(listener);
-    assert_eq!(second.connect_to(&server), Err(Errno::CONNREFUSED));
-    has_no_peer(&second);
-    let seqpacket = UnixSeqpacket::unbound().unwrap();
-    let _listener = afunix::UnixListener::bind(&server).unwrap();
-    assert_eq!(seqpacket.connect_to(&server), Err(Errno::CONNREFUSED));
-    has_no_peer(&seqpacket);
+    passes_in_child("nobody::client_whose_connect_fails_has_no_peer", || {
+        let server = name("server");
+        let listener = afunix::UnixListener::bind_with_backlog(&server, 0).unwrap();
+        let _first = UnixStream::connect(&server).unwrap();
+        let second = UnixStream::unbound().unwrap();
+        second.set_nonblocking(true).unwrap();
+        assert_eq!(second.connect_to(&server), Err(Errno::AGAIN));
+        has_no_peer(&second);
+        drop(listener);
+        assert_eq!(second.connect_to(&server), Err(Errno::CONNREFUSED));
+        has_no_peer(&second);
+        let seqpacket = UnixSeqpacket::unbound().unwrap();
+        let _listener = afunix::UnixListener::bind(&server).unwrap();
+        assert_eq!(seqpacket.connect_to(&server), Err(Errno::CONNREFUSED));
+        has_no_peer(&seqpacket);
+    });
 }
 
 /// See "No peer is nobody" in `kernel.md`.
