@@ -29,6 +29,9 @@ use afunix::Errno;
 pub const CUT: &str = "qemu-user has the kernel fill a control buffer of twice the size, so that \
                        more comes than has room, and leaves open what it cannot hand on";
 pub const OPTION: &str = "qemu-user refuses to set an option that it does not know";
+pub const LENGTHS: &str = "qemu-user asks for an option with a length of its own: that of all the credentials, and \
+     of one number for what it does not know; and tells none that is refused";
+pub const NUMBER: &str = "qemu-user makes no ioctl that it does not know";
 pub const NO_PIECES: &str = "qemu-user makes no call for a message of no pieces, and says it did";
 pub const ONE_BY_ONE: &str =
     "qemu-user makes a call for each message of a batch, and drops the error that ends it";
@@ -36,6 +39,7 @@ pub const MOST: &str = "qemu-user receives no more than 1024 messages in one cal
 pub const BAD_LENGTH: &str = "qemu-user crashes over a control message that says that it is shorter than its header, and \
      drops one that says that it is longer than what there is";
 pub const FILTER: &str = "qemu-user installs no seccomp filter";
+pub const THREAD: &str = "a process under qemu-user has a thread of the emulator's, too, and may leave no user namespace";
 pub const TRACE: &str = "of a process under qemu-user the emulator's own calls would be seen";
 pub const GROWS: &str = "a process under qemu-user grows by what is translated, too";
 pub const STARTS_ITSELF: &str = "the program starts itself, which takes the emulator a second time";

@@ -7,6 +7,7 @@ use std::process::Command;
 use afunix::{Errno, Gid, PeerError, Uid, UnixStream};
 
 use crate::asks::{Asks, option};
+use crate::common::emulated::{TRACE, left_out_by_qemu};
 use crate::common::{Watchdog, assert_success, open_fds, run, skip};
 
 for_data!(context_is_unsupported_where_nobody_keeps_any);
@@ -168,7 +169,7 @@ fn injected(test: &str, cases: &[Case]) {
         println!("{CHECKED}");
         return;
     }
-    if !can_inject() {
+    if left_out_by_qemu(TRACE) || !can_inject() {
         return;
     }
     for (number, case) in cases.iter().enumerate() {

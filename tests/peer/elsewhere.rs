@@ -5,6 +5,7 @@ use std::fs;
 use afunix::{Gid, PeerCredentials, Pid, Uid};
 
 use crate::asks::{Asks, Meets, numbers, told};
+use crate::common::emulated::{THREAD, left_out_by_qemu};
 use crate::common::kinds::Socket;
 use crate::common::{is_root, name, passes_in_child, skip};
 use crate::plain::{fork, fork_code, last_errno, pipe, poll};
@@ -151,6 +152,9 @@ fn peer_outside_the_pid_namespace_is_watched_by_its_pidfd<T: Meets>(test: &str) 
 
 /// See "A peer from elsewhere has no number" in `kernel.md`.
 fn peer_outside_the_user_namespace_is_nobody<T: Asks>(test: &str) {
+    if left_out_by_qemu(THREAD) {
+        return;
+    }
     passes_in_child(test, || {
         if !may_unshare(libc::CLONE_NEWUSER) {
             return skip("this user may have no user namespace");
@@ -189,6 +193,9 @@ fn peer_outside_the_user_namespace_is_nobody<T: Asks>(test: &str) {
 
 /// Whoever is mapped has the number that it is mapped to; root of outside, if not mapped, is nobody.
 fn user_that_is_root_in_the_user_namespace_is_root_there<T: Asks>(test: &str) {
+    if left_out_by_qemu(THREAD) {
+        return;
+    }
     passes_in_child(test, || {
         if !is_root() || !may_unshare(libc::CLONE_NEWUSER) {
             return skip("only root may map another user");

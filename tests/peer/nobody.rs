@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd as _;
 use afunix::{AsFd, Errno, Gid, OwnedFd, PeerError, UnixDatagram, UnixSeqpacket, UnixStream};
 
 use crate::asks::{Asks, SO_PEERPIDFD, ints, option};
+use crate::common::emulated::{LENGTHS, left_out_by_qemu};
 use crate::common::{Watchdog, name, open_fds, passes_in_child};
 
 for_data!(fresh_and_bound_sockets_have_no_peer);
@@ -125,14 +126,18 @@ fn lengths_that_this_crate_does_not_use() {
     passes_in_child("nobody::lengths_that_this_crate_does_not_use", || {
         let (a, _b) = UnixStream::pair().unwrap();
         let (len, bytes) = option(&a, libc::SO_PEERCRED, 4).unwrap();
-        assert_eq!((len, ints(&bytes[..8])), (4, vec![std::process::id(), 0xeeee_eeee]));
+        assert_eq!((len, ints(&bytes[..4])), (4, vec![std::process::id()]));
+        // Nothing is written beyond that, nor beyond a part of a pidfd.
+        let all = left_out_by_qemu(LENGTHS);
+        assert!(all || ints(&bytes[4..8]) == [0xeeee_eeee]);
         assert_eq!(option(&a, libc::SO_PEERCRED, 100).unwrap().0, 12);
         assert_eq!(crate::plain::set(&a, libc::SO_PEERCRED, 0), Err(Errno::NOPROTOOPT));
         // A pidfd is installed all the same, and nobody is told which.
         let before = open_fds();
         for room in [0, 2] {
             let (len, bytes) = option(&a, SO_PEERPIDFD, room).unwrap();
-            assert_eq!((len, bytes[room]), (room, 0xee));
+            assert_eq!(len, room);
+            assert!(all || bytes[room] == 0xee);
         }
         let lost: Vec<_> = open_fds().into_iter().filter(|entry| !before.contains(entry)).collect();
         assert_eq!(lost.len(), 2, "{lost:?}");

@@ -3,6 +3,7 @@
 use afunix::{AsRawFd, Errno, Pid, PidFd, UnixListener};
 
 use crate::asks::{Asks, Meets, numbers};
+use crate::common::emulated::{NUMBER, left_out_by_qemu};
 use crate::common::kinds::{Listens, Socket};
 use crate::common::{is_root, name, open_fds, passes_in_child, skip};
 use crate::plain::{fork, fork_code, is_close_on_exec, last_errno, poll};
@@ -147,6 +148,9 @@ fn pidfd_of_a_peer_that_is_gone_tells_how_it_ended<T: Meets>(test: &str) {
         let Ok(pidfd) = connection.peer_pidfd() else {
             return skip("before Linux 6.16 there is no pidfd of who was waited for");
         };
+        if left_out_by_qemu(NUMBER) {
+            return;
+        }
         let mut info = Info { mask: EXIT, ..Info::default() };
         // The number's type differs from one libc to the next.
         #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast)]

@@ -7,6 +7,7 @@ use afunix::{
     Errno, OwnedFd, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
 
+use crate::common::emulated::{is_set, skip_option};
 use crate::common::kinds::Data;
 use crate::common::{assert_success, in_child, skip};
 
@@ -53,6 +54,20 @@ impl Checks {
         skip(reason);
         self.skipped.set(true);
         Ok(())
+    }
+
+    /// The same where an option was refused, which an emulator may do.
+    pub fn skip_option(&self, reason: &str) -> Outcome {
+        skip_option(reason);
+        self.skipped.set(true);
+        Ok(())
+    }
+
+    /// Whether an option was set; there is nothing to check where an emulator refuses it.
+    pub fn is_set(&self, answer: Result<(), Errno>) -> bool {
+        let done = is_set(answer);
+        self.skipped.set(self.skipped.get() || !done);
+        done
     }
 }
 

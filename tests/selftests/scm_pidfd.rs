@@ -135,7 +135,7 @@ fn wait(child: i32) -> i32 {
 fn talk<T: Ends + Options + Passes>(checks: &Checks, names: &Names, exit: i32) -> Outcome {
     // Pidfds of processes that are gone came with the same version.
     if T::pair().unwrap().0.set_passrights(true).is_err() {
-        return checks.skip("no pidfd of a process that is gone before Linux 6.16");
+        return checks.skip_option("no pidfd of a process that is gone before Linux 6.16");
     }
     let server = T::serve(&names.server).unwrap();
     let (ready, theirs) = UnixStream::pair().unwrap();
@@ -193,7 +193,7 @@ cases!(test:
 fn wrong(checks: &Checks) -> Outcome {
     let (a, b) = UnixStream::pair().unwrap();
     if b.set_passrights(true).is_err() {
-        return checks.skip("no pidfd of a process that is gone before Linux 6.16");
+        return checks.skip_option("no pidfd of a process that is gone before Linux 6.16");
     }
     checks
         .fails("the exit code: 31488", |checks| talk::<UnixStream>(checks, &names(), EXIT + 1))?;

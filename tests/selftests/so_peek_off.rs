@@ -41,7 +41,9 @@ const OVERLAP_BLOCKING: &[Step] =
 
 fn peeks<T: Queue>(checks: &Checks, steps: &[Step]) -> Outcome {
     let (a, b) = T::pair().unwrap();
-    b.set_peek_offset(Some(0)).unwrap();
+    if !checks.is_set(b.set_peek_offset(Some(0))) {
+        return Ok(());
+    }
     b.set_limit(Some(LONG / 2)).unwrap();
     let (mut buf, mut sent) = ([0; 100], 0);
     for (number, step) in steps.iter().enumerate() {
@@ -99,6 +101,9 @@ fn two_chunks_overlap_blocking<T: Queue>(test: &str) {
 
 /// Each peek with another expectation, and the other types' of an overlap.
 fn wrong(checks: &Checks) -> Outcome {
+    if !checks.is_set(UnixStream::pair().unwrap().0.set_peek_offset(Some(0))) {
+        return Ok(());
+    }
     for steps in [SINGLE, TWO, OVERLAP_STREAM, TWO_BLOCKING, OVERLAP_BLOCKING] {
         for number in 0..steps.len() {
             let mut falsified = steps.to_vec();
