@@ -111,6 +111,7 @@ pub(super) trait Call {
     /// # Safety
     ///
     /// As there; and nobody else may know of the descriptor.
+    #[cfg_attr(socketcall, expect(dead_code, reason = "such come by `socketcall`"))]
     unsafe fn open(self, number: u32) -> Result<Opened, Errno>;
 }
 
