@@ -11,7 +11,7 @@ use afunix::{
 use crate::common::emulated::{CUT, left_out_by_qemu};
 use crate::common::kinds::{Data, Socket};
 use crate::common::passes::Passes;
-use crate::common::{Watchdog, passes_in_child};
+use crate::common::{Watchdog, close, passes_in_child};
 use crate::ways::{Free, Method, Way, texts};
 
 const ROOM: usize = Space::new().credentials().rights::<2>().bytes();
@@ -65,7 +65,7 @@ for_ways!(
 fn the_kernel_fills_what_is_left<W: Way>(_: &str) {
     let (a, b) = W::pair();
     a.put(b"data").unwrap();
-    drop(a);
+    close(a);
     assert_eq!(raw_lengths(&*b), [4, 0, 0, 0]);
     assert_eq!(raw_lengths(&*b), [0; 4]);
 }
@@ -96,7 +96,7 @@ fn a_closed_peer_is_one_message_of_nothing<W: Way>(_: &str) {
     for sent in 0..=5 {
         let (a, b) = W::pair();
         (0..sent).for_each(|_| assert_eq!(a.put(b"data"), Ok(4)));
-        drop(a);
+        close(a);
         let mut expected = vec![4; sent];
         expected.push(0);
         let (first, rest) = expected.split_at(expected.len().min(4));
@@ -113,7 +113,7 @@ fn empty_messages_before_the_end_are_one_with_it<W: Way>(_: &str) {
     for message in [b"data", &b""[..]] {
         a.put(message).unwrap();
     }
-    drop(a);
+    close(a);
     assert_eq!(lengths(&b), [4, 0]);
     assert_eq!(lengths(&b), [0]);
     // In front of data it is not at the end of the batch.
@@ -121,7 +121,7 @@ fn empty_messages_before_the_end_are_one_with_it<W: Way>(_: &str) {
     for message in [b"", &b"data"[..]] {
         a.put(message).unwrap();
     }
-    drop(a);
+    close(a);
     assert_eq!(lengths(&b), [0, 4, 0]);
 }
 
@@ -130,7 +130,7 @@ fn with_credentials_empty_messages_are_told_from_the_end<W: Way>(_: &str) {
         let (a, b) = W::pair();
         b.set_passcred(true).unwrap();
         (0..sent).for_each(|_| assert_eq!(a.put(b""), Ok(0)));
-        drop(a);
+        close(a);
         let mut expected = vec![(0, true); sent];
         expected.push((0, false));
         let (first, rest) = expected.split_at(expected.len().min(4));
@@ -147,7 +147,7 @@ fn empty_messages_without_room_for_credentials_are_told_from_the_end_even_so<W: 
     b.set_passcred(true).unwrap();
     a.put(b"").unwrap();
     a.put(b"").unwrap();
-    drop(a);
+    close(a);
     assert_eq!(lengths(&b), [0; 3]);
 }
 
@@ -157,7 +157,7 @@ fn empty_messages_of_a_named_peer_are_told_from_the_end<W: Way<Socket = UnixSeqp
     let (server, _) = listener.accept().unwrap();
     server.send(b"").unwrap();
     server.send(b"").unwrap();
-    drop(server);
+    close(server);
     assert_eq!(attested(&client), [(0, false); 3]);
     assert_eq!(attested(&client), [(0, false)]);
 }
@@ -171,7 +171,7 @@ fn the_end_of_a_stream_is_told_once<W: Way>(_: &str) {
     a.put(b"0123456789").unwrap();
     assert_eq!(lengths(&b), [8, 2]);
     a.put(b"0123456789").unwrap();
-    drop(a);
+    close(a);
     assert_eq!(lengths(&b), [8, 2, 0]);
     assert_eq!(lengths(&b), [0]);
 }
@@ -183,7 +183,7 @@ fn the_end_of_a_stream_attests_nobody() {
     b.set_passcred(true).unwrap();
     let b = Free::from(b);
     a.write(b"0123456789").unwrap();
-    drop(a);
+    close(a);
     assert_eq!(attested(&b), [(8, true), (2, true), (0, false)]);
     assert_eq!(attested(&b), [(0, false)]);
 }
@@ -195,7 +195,7 @@ fn what_a_stream_lost_before_its_end_is_told() {
     let (a, b) = UnixStream::pair().unwrap();
     let other = UnixStream::unbound().unwrap();
     a.send_fds(b"data", &[other.as_fd(); 20]).unwrap();
-    drop(a);
+    close(a);
     let (mut memory, mut bufs) = (BatchBuf::<2>::new(), [[0; 8]; 2]);
     let mut controls = [const { Control::new() }; 2];
     let mut batch = memory.receiver();
@@ -229,7 +229,7 @@ fn empty_buffers_do_not_hide_the_end_of_a_stream() {
     ] {
         let (a, b) = UnixStream::pair().unwrap();
         a.write(b"end").unwrap();
-        drop(a);
+        close(a);
         let mut bufs: Vec<Vec<u8>> = rooms.iter().map(|room| vec![0; *room]).collect();
         let mut memory = BatchBuf::<6>::new();
         let mut batch = memory.receiver();
@@ -268,7 +268,7 @@ fn empty_datagrams_are_all_told_whatever_else_is_wrong<W: Way<Socket = UnixDatag
     // The sender is gone.
     let (a, b) = W::pair();
     (0..4).for_each(|_| assert_eq!(a.put(b""), Ok(0)));
-    drop(a);
+    close(a);
     assert_eq!(lengths(&b), [0; 4]);
 }
 
@@ -299,7 +299,7 @@ fn what_is_behind_the_end_keeps_its_bytes<W: Way>(_: &str) {
     let (a, b) = W::pair();
     b.set_passcred(true).unwrap();
     a.put(b"data").unwrap();
-    drop(a);
+    close(a);
     let before = crate::common::name("before");
     let (mut memory, mut bufs, mut froms) = (BatchBuf::<4>::new(), [[0xee; 4]; 4], [before; 4]);
     let mut batch = memory.receiver();
@@ -318,7 +318,7 @@ fn a_batch_of_one_tells_the_end_like_a_receive() {
     let _watchdog = Watchdog::new();
     let (a, b) = UnixSeqpacket::pair().unwrap();
     a.send(b"").unwrap();
-    drop(a);
+    close(a);
     let b = Method::from(b);
     let (mut memory, mut buf) = (BatchBuf::<1>::new(), [0; 8]);
     let mut batch = memory.receiver();
@@ -337,7 +337,7 @@ fn empty_messages_before_data_of_a_closed_peer_are_all_told() {
     for text in ["one", "", "", "", "data"] {
         a.put(text.as_bytes()).unwrap();
     }
-    drop(a);
+    close(a);
     assert_eq!(lengths(&b), [3, 0, 0, 0]);
     assert_eq!(lengths(&b), [4, 0]);
     assert_eq!(lengths(&b), [0]);

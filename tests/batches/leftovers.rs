@@ -8,7 +8,7 @@ use afunix::{
 
 use crate::common::kinds::Data;
 use crate::common::passes::Passes;
-use crate::common::{Watchdog, open_fds, passes_in_child};
+use crate::common::{Watchdog, close, open_fds, passes_in_child};
 use crate::ways::{Way, texts};
 
 type Control = AncillaryBuf<{ Space::new().rights::<4>().bytes() }>;
@@ -212,7 +212,7 @@ fn nothing_is_left_behind_the_end() {
     let (a, b) = UnixSeqpacket::pair().unwrap();
     b.set_passcred(true).unwrap();
     a.send(b"ab").unwrap();
-    drop(a);
+    close(a);
     let mut controls = [const { Control::new() }; 4];
     let (mut memory, mut bufs) = (BatchBuf::<4>::new(), [[0; 2]; 4]);
     let mut batch = with_control(&mut memory, &mut bufs, &mut controls);

@@ -6,7 +6,7 @@ use afunix::{
 };
 
 use crate::common::kinds::{Data, Socket};
-use crate::common::{Watchdog, name, passes_in_child};
+use crate::common::{Watchdog, close, name, passes_in_child};
 use crate::ways::{Free, Method, Way, texts};
 
 const AGAIN: SendError = SendError::Kernel(Errno::AGAIN);
@@ -152,7 +152,7 @@ fn a_batch_is_sent_again_after_rewind<W: Way>(_: &str) {
 for_datagram_ways!(a_receiver_that_is_not_there_stops_those_behind_it);
 fn a_receiver_that_is_not_there_stops_those_behind_it<W: Way<Socket = UnixDatagram>>(_: &str) {
     let (dead, gone) = UnixDatagram::autobind().unwrap();
-    drop(dead);
+    close(dead);
     let nobody = UnixAddr::from_pathname(b"/nonexistent/socket").unwrap();
     let file = crate::common::addr(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     let (_stream, wrong) = afunix::UnixListener::autobind().unwrap();
@@ -196,7 +196,7 @@ fn a_peer_that_is_gone_is_forgotten_by_the_call_that_finds_out() {
     let _watchdog = Watchdog::new();
     let ((inbox, other), (a, b)) =
         (UnixDatagram::autobind().unwrap(), UnixDatagram::pair().unwrap());
-    drop(b);
+    close(b);
     let mut memory = BatchBuf::<3>::new();
     let mut batch = memory.sender();
     batch.push_to(b"other", &other).unwrap();
@@ -206,7 +206,7 @@ fn a_peer_that_is_gone_is_forgotten_by_the_call_that_finds_out() {
     assert_eq!((batch.sent(), inbox.recv(&mut [0; 8]).unwrap().bytes), (1, 5));
     // As the first of its call it is told as it is.
     let (a, b) = UnixDatagram::pair().unwrap();
-    drop(b);
+    close(b);
     assert_eq!(a.send_batch(&mut batch), Err(SendError::Kernel(Errno::CONNREFUSED)));
     assert_eq!(batch.sent(), 1);
 }
@@ -220,7 +220,7 @@ fn a_peer_that_is_gone_raises_no_signal<W: Way>(test: &str) {
         let mut batch = memory.sender();
         batch.push_all(&["x", "y"]).unwrap();
         let (a, b) = W::pair();
-        drop(b);
+        close(b);
         let gone = if W::IS_DATAGRAM { Errno::CONNREFUSED } else { Errno::PIPE };
         assert_eq!(a.send_batch(&mut batch), Err(SendError::Kernel(gone)));
         let (a, b) = W::pair();
@@ -301,7 +301,7 @@ fn nothing_is_sent_behind_a_short_write() {
     };
     assert_eq!(answer.unwrap_err().errno(), Errno::AGAIN);
     assert_eq!(batch.sent(), 1);
-    drop(a);
+    close(a);
     let (mut got, mut buf) = (0, vec![0; 1 << 16]);
     while let Ok(count @ 1..) = b.read(&mut buf) {
         assert!(buf[..count].iter().all(|byte| *byte == b'l'));

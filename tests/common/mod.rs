@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -186,7 +186,24 @@ pub fn finish_within(limit: Duration, mut child: Child) -> Output {
 /// Runs a command to its end, as [`finish`].
 pub fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    finish(command.spawn().expect("a command that starts"))
+    let child = {
+        let _alone = starting();
+        command.spawn()
+    };
+    finish(child.expect("a command that starts"))
+}
+
+/// Nobody else of this process starts a command as long as the answer lives: until it becomes another
+/// program a child has copies of all descriptors.
+fn starting() -> MutexGuard<'static, ()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Drops what holds a descriptor, so that its file is closed by then: no child of another test has a copy.
+pub fn close<T>(holder: T) {
+    let _alone = starting();
+    drop(holder);
 }
 
 /// Runs `body` in a process of its own, for what changes the whole process: signals, umask, limits,

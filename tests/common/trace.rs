@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::emulated::{TRACE, left_out_by_qemu};
-use super::{TempDir, assert_success, in_child, run, skip};
+use super::{TempDir, assert_success, in_child, run, skip, starting};
 
 /// What is to be looked at.
 pub type Run = Box<dyn Fn()>;
@@ -58,7 +58,10 @@ pub fn traced_between_marks(test: &str, body: impl FnOnce()) -> Option<Vec<Made>
     command.arg(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command.env("AFUNIX_TEST_CHILD", test);
-    let usable = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
+    let usable = {
+        let _alone = starting();
+        Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output()
+    };
     if !usable.is_ok_and(|output| output.status.success()) {
         skip("there is no strace that works here");
         return None;

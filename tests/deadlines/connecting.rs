@@ -6,7 +6,7 @@ use std::{fs, thread};
 use afunix::{Deadline, Errno, Shutdown, UnixAddr};
 
 use crate::common::kinds::{Listens, Socket};
-use crate::common::{TempDir, identity, name, open_fds, passes_in_child, start_waiting};
+use crate::common::{TempDir, close, identity, name, open_fds, passes_in_child, start_waiting};
 use crate::ways::{SLACK, TimedConnect, crowded, expires, far, limit_descriptors, past, soon};
 
 for_connecting!(
@@ -102,7 +102,7 @@ fn listener_that_goes_away_is_a_refusal<T: TimedConnect>(_: &str) {
     let (listener, server, _clients) = crowded::<T>();
     thread::scope(|scope| {
         let waiting = start_waiting(scope, || T::connect_deadline(&server, far()).map(drop));
-        drop(listener);
+        close(listener);
         assert_eq!(waiting.join().unwrap(), Err(Errno::CONNREFUSED));
     });
 }
@@ -138,7 +138,7 @@ fn connection_without_a_descriptor_is_emfile<T: TimedConnect>(test: &str) {
         limit_descriptors(1);
         let client = T::connect_deadline(&server, far()).unwrap();
         assert_eq!(T::connect_deadline(&server, far()).map(drop), Err(Errno::MFILE));
-        drop(client);
+        close(client);
         assert!(T::connect_deadline(&server, far()).is_ok());
     });
 }

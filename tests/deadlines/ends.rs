@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use afunix::{Errno, Shutdown, UnixDatagram};
 
+use crate::common::close;
 use crate::common::kinds::{Connects, Data, Socket};
 use crate::common::start_waiting;
 use crate::ways::{Timed, far, fill, past, soon};
@@ -57,7 +58,7 @@ fn ends<T: Data + 'static>() -> Vec<(&'static str, MakeEnd<T>)> {
         ("peer closed with data unread", |queued| {
             let (own, peer) = pair::<T>(queued);
             assert_eq!(own.put(b"unread"), Ok(6));
-            drop(peer);
+            close(peer);
             (own, None)
         }),
         ("shut for reading", |queued| shut(queued, true, Shutdown::Read)),
@@ -156,7 +157,7 @@ where
         let (listener, server) = T::Listener::autobind().unwrap();
         let client = T::connect(&server).unwrap();
         assert_eq!(client.put(b"unread"), Ok(6));
-        drop(listener);
+        close(listener);
         client
     };
     for sends_first in [false, true] {
@@ -259,7 +260,7 @@ fn no_send_raises_sigpipe<T: Timed>(test: &str) {
             let (own, peer) = T::pair().unwrap();
             own.shutdown(Shutdown::Write).unwrap();
             assert_eq!(put(&own, b"more", soon()), Err(Errno::PIPE));
-            drop(peer);
+            close(peer);
         }
     });
 }

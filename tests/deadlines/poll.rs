@@ -7,9 +7,9 @@ use afunix::{
     UnixListener, UnixSeqpacket, UnixStream,
 };
 
-use crate::common::Watchdog;
 use crate::common::emulated::is_set;
 use crate::common::kinds::Data;
+use crate::common::{Watchdog, close};
 use crate::ways::{Timed, drain, fill, past};
 
 for_connecting!(peer_that_will_not_read_is_nothing_to_poll);
@@ -41,7 +41,7 @@ fn queue_that_is_full_is_known_to_those_who_are_connected_there() {
         assert_eq!(waiting.join().unwrap(), libc::POLLOUT);
         fill(&friend);
         let waiting = crate::common::start_waiting(scope, || poll(&friend, libc::POLLOUT, 20_000));
-        drop(inbox);
+        close(inbox);
         assert_eq!(waiting.join().unwrap(), libc::POLLOUT);
     });
 }
@@ -86,7 +86,7 @@ fn shut_socket_looks_ready_and_is_not() {
         assert_eq!(poll(&listener, events, 0) & events, events);
         assert_eq!(listener.accept().map(drop), Err(Errno::AGAIN));
     }
-    drop(a);
+    close(a);
 }
 
 fn recv(socket: &impl AsRawFd, flags: libc::c_int) -> Result<usize, Errno> {
@@ -206,5 +206,5 @@ fn seqpacket_that_is_shut_is_at_its_end() {
     let (a, b) = UnixSeqpacket::pair().unwrap();
     b.shutdown(Shutdown::Read).unwrap();
     assert_eq!(recv(&b, libc::MSG_DONTWAIT), Ok(0));
-    drop(a);
+    close(a);
 }

@@ -7,7 +7,7 @@ use afunix::{
     AncillaryBuf, Deadline, Errno, IoSlice, SendOptions, Shutdown, UnixAddr, UnixDatagram,
 };
 
-use crate::common::{Watchdog, name, open_fds, passes_in_child, start_waiting};
+use crate::common::{Watchdog, close, name, open_fds, passes_in_child, start_waiting};
 use crate::poll::rests;
 use crate::ways::{SLACK, drain, expires, far, fill, limit_descriptors, past};
 
@@ -93,7 +93,7 @@ fn receiver_that_goes_away_is_a_refusal() {
         let (inbox, there, sender) = full();
         thread::scope(|scope| {
             let waiting = start_waiting(scope, || put(&sender, b"more", &there, far()));
-            drop(inbox);
+            close(inbox);
             assert_eq!(waiting.join().unwrap(), Err(Errno::CONNREFUSED));
         });
     }
@@ -140,7 +140,7 @@ fn receiver_that_is_replaced_is_waited_for_too() {
     thread::scope(|scope| {
         let waiting = start_waiting(scope, || sender.send_to_deadline(b"more", &there, far()));
         std::fs::rename(folder.join("next"), folder.join("inbox")).unwrap();
-        drop(first);
+        close(first);
         thread::sleep(Duration::from_millis(50));
         rests(|deadline| crowd(&there).send_to_deadline(b"more", &there, deadline));
         let received = drain(&second);
@@ -175,7 +175,7 @@ fn no_descriptor_is_left_behind() {
         let (inbox, there, sender) = full();
         let before = open_fds();
         expires(|deadline| sender.send_to_deadline(b"more", &there, deadline));
-        drop(inbox);
+        close(inbox);
         assert_eq!(sender.send_to_deadline(b"more", &there, far()), Err(Errno::CONNREFUSED));
         let mut after = open_fds();
         after.retain(|open| before.contains(open));

@@ -2,7 +2,7 @@
 
 use afunix::{Errno, UnixDatagram, UnixSeqpacket, UnixStream};
 
-use crate::common::{Watchdog, keeping_errno, open_fds, passes_in_child};
+use crate::common::{Watchdog, close, keeping_errno, open_fds, passes_in_child};
 use crate::traits::Queue;
 
 for_data!(
@@ -50,7 +50,7 @@ fn peek_of_nothing_is_eagain<T: Queue>(_: &str) {
     let mut buf = [7; 4];
     assert_eq!(b.look(&mut buf), Err(Errno::AGAIN));
     assert_eq!(buf, [7; 4]);
-    drop(a);
+    close(a);
     // The end is seen again and again; a datagram socket has none.
     let end = if T::TYPE == libc::SOCK_DGRAM { Err(Errno::AGAIN) } else { Ok(0) };
     assert_eq!((b.look(&mut buf), b.look(&mut buf), b.get(&mut buf)), (end, end, end));
@@ -73,7 +73,7 @@ fn peek_takes_the_error<T: Queue>(_: &str) {
     }
     let (a, b) = T::pair().unwrap();
     b.put(b"unread").unwrap();
-    drop(a);
+    close(a);
     assert_eq!(b.look(&mut [0; 4]), Err(Errno::CONNRESET));
     assert_eq!(b.look(&mut [0; 4]), Ok(0));
     assert_eq!(b.take_error(), Ok(None));

@@ -3,7 +3,7 @@
 use afunix::{Errno, Shutdown, UnixDatagram, UnixSeqpacket, UnixStream};
 
 use crate::common::kinds::{Connects, Data, Listens, Socket};
-use crate::common::name;
+use crate::common::{close, name};
 
 for_data!(
     shutdown_of_writing_is_epipe_here_and_harms_nothing_that_was_sent
@@ -97,7 +97,7 @@ fn shutdown_of_a_socket_without_a_peer_is_fine<T: Data>(_: &str) {
 fn peer_that_closed_with_nothing_unread_gives_its_data_and_then_the_end<T: Connects>(_: &str) {
     let (a, b) = T::pair().unwrap();
     assert_eq!(b.put(b"one"), Ok(3));
-    drop(b);
+    close(b);
     assert_eq!(a.take_error(), Ok(None));
     assert_eq!(a.put(b"x"), Err(Errno::PIPE));
     assert_eq!(a.get(&mut [0; 8]), Ok(3));

@@ -6,7 +6,7 @@ use afunix::{AsRawFd, Errno, Shutdown, UnixDatagram, UnixSeqpacket, UnixStream};
 
 use crate::common::kinds::{Connects, Data, Listens, Socket};
 use crate::common::passes::Passes;
-use crate::common::{Watchdog, name, start_waiting};
+use crate::common::{Watchdog, close, name, start_waiting};
 
 for_data!(
     fresh_socket_polls_as_its_type_does
@@ -71,7 +71,7 @@ fn listener_polls_for_what_is_pending<T: Connects>(_: &str) {
     assert_eq!(now(&listener), 0);
     let client = T::connect(&server).unwrap();
     assert_eq!((now(&listener), now(&client)), (IN, OUT));
-    drop(client);
+    close(client);
     assert_eq!(now(&listener), IN);
     listener.accept().unwrap();
     assert_eq!(now(&listener), 0);
@@ -101,7 +101,7 @@ fn socket_that_waits_for_a_place_polls_as_if_it_had_one<T: Connects>(_: &str) {
 fn peer_that_closed_is_a_hangup_but_not_for_datagrams<T: Data>(_: &str) {
     let (a, b) = T::pair().unwrap();
     b.put(b"last").unwrap();
-    drop(b);
+    close(b);
     let gone = if is_datagram::<T>() { OUT } else { OUT | HUP | RDHUP };
     assert_eq!(now(&a), gone | IN);
     assert_eq!(a.get(&mut [0; 8]), Ok(4));
@@ -133,7 +133,7 @@ fn empty_packet_is_no_hangup() {
     assert_eq!(now(&a), OUT | IN);
     assert_eq!(a.recv(&mut [0; 8]).unwrap().size, 0);
     assert_eq!(now(&a), OUT);
-    drop(b);
+    close(b);
     assert_eq!(now(&a), OUT | IN | HUP | RDHUP);
     assert_eq!(a.recv(&mut [0; 8]).unwrap().size, 0);
 }
@@ -144,7 +144,7 @@ fn reset_is_polled_until_it_was_told<T: Connects>(_: &str) {
     let reset = || {
         let (a, b) = T::pair().unwrap();
         a.put(b"unread").unwrap();
-        drop(b);
+        close(b);
         assert_eq!(now(&a), gone | ERR);
         a
     };
@@ -189,7 +189,7 @@ fn datagram_sender_without_a_peer_polls_writable_whatever_is_full() {
     // Who waits for room at a receiver that closes is woken for the error.
     thread::scope(|scope| {
         let waiting = start_waiting(scope, || poll(&connected, OUT, 20_000));
-        drop(receiver);
+        close(receiver);
         assert_eq!(waiting.join().unwrap() & OUT, OUT);
     });
     assert_eq!(connected.send(b"x"), Err(Errno::CONNREFUSED));
@@ -215,14 +215,14 @@ fn send_may_have_room_where_poll_says_none<T: Data>(_: &str) {
     }
     // A quarter of the buffer is filled when it stops.
     assert!(before > 0 && after > before, "{before} {after}");
-    drop(b);
+    close(b);
 }
 
 /// What a send is told whose peer is gone.
 fn is_refused<T: Passes>(call: impl FnOnce(&T) -> Result<(), Errno>) {
     let (a, b) = T::pair().unwrap();
     assert_eq!(now(&a), OUT);
-    drop(b);
+    close(b);
     let expected = if is_datagram::<T>() { Errno::CONNREFUSED } else { Errno::PIPE };
     assert_eq!(call(&a), Err(expected));
 }
@@ -237,7 +237,7 @@ fn peer_gone_between_poll_and_send_is_an_error<T: Passes>(_: &str) {
     let (a, b) = T::pair().unwrap();
     a.put(b"unread").unwrap();
     assert_eq!(now(&a), OUT);
-    drop(b);
+    close(b);
     let expected = match T::TYPE {
         libc::SOCK_STREAM => Errno::PIPE,
         libc::SOCK_DGRAM => Errno::CONNREFUSED,
@@ -250,14 +250,14 @@ fn peer_gone_between_poll_and_receive_takes_nothing_away<T: Passes>(_: &str) {
     let (a, b) = T::pair().unwrap();
     b.put(b"last").unwrap();
     assert_eq!(now(&a), OUT | IN);
-    drop(b);
+    close(b);
     assert_eq!(a.get(&mut [0; 8]), Ok(4));
     the_end(&a);
 
     let (a, b) = T::pair().unwrap();
     b.send_fds(b"last", &[a.as_fd()]).unwrap();
     assert_eq!(now(&a), OUT | IN);
-    drop(b);
+    close(b);
     let (received, [fd]) = a.recv_fds_exact::<1>(&mut [0; 8]).unwrap();
     assert_eq!(received.bytes, 4);
     drop(fd);
@@ -277,7 +277,7 @@ fn datagram_dropped_between_poll_and_receive_is_eagain() {
     a.set_nonblocking(true).unwrap();
     b.send(b"lost").unwrap();
     assert_eq!(now(&a), OUT | IN);
-    drop(b);
+    close(b);
     assert_eq!(a.send(b"x"), Err(Errno::CONNREFUSED));
     assert_eq!(a.recv(&mut [0; 8]), Err(Errno::AGAIN));
     assert_eq!(now(&a), OUT);
@@ -297,7 +297,7 @@ fn client_gone_between_poll_and_accept_is_accepted_all_the_same<T: Connects>(_: 
     let (listener, server) = T::Listener::autobind().unwrap();
     let client = T::connect(&server).unwrap();
     assert_eq!(now(&listener), IN);
-    drop(client);
+    close(client);
     // Neither an error nor a wait for the next one.
     let (connection, from) = listener.accept().unwrap();
     assert!(from.is_unnamed());
@@ -320,7 +320,7 @@ fn listener_gone_between_poll_and_connect_is_econnrefused<T: Connects>(_: &str) 
     let (listener, server) = T::Listener::autobind().unwrap();
     let client = T::unbound().unwrap();
     assert_eq!(now(&client), OUT | HUP);
-    drop(listener);
+    close(listener);
     assert_eq!(client.connect_to(&server), Err(Errno::CONNREFUSED));
     assert_eq!(client.put(b"x"), Err(Errno::NOTCONN));
     assert_eq!(now(&client), OUT | HUP);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use afunix::{Errno, Shutdown, UnixDatagram};
 
 use crate::common::kinds::{Connects, Data, Listens, Socket};
-use crate::common::{Watchdog, name, start_waiting};
+use crate::common::{Watchdog, close, name, start_waiting};
 
 for_data!(
     receive_that_waits_ends_when_its_own_reading_is_shut_down
@@ -41,7 +41,7 @@ fn receive_that_waits_ends_when_its_own_reading_is_shut_down<T: Data>(_: &str) {
             a.shutdown(how).unwrap();
             assert_eq!(waiting.join().unwrap(), Ok(0));
         });
-        drop(b);
+        close(b);
     }
 }
 
@@ -109,7 +109,7 @@ fn send_that_waits_is_an_error_when_the_peer_closes<T: Data>(_: &str) {
     fill(&a);
     thread::scope(|scope| {
         let waiting = start_waiting(scope, || a.put(&[1]));
-        drop(b);
+        close(b);
         let datagram = is_datagram::<T>();
         let expected = if datagram { Errno::CONNREFUSED } else { Errno::CONNRESET };
         assert_eq!(waiting.join().unwrap(), Err(expected));
@@ -216,7 +216,7 @@ fn connect_that_waits_is_refused_when_the_listener_was_shut_down_and_closes<T: C
         let waiting = start_waiting(scope, || T::connect(&server).map(drop));
         listener.shutdown(Shutdown::Read).unwrap();
         goes_on(&waiting);
-        drop(listener);
+        close(listener);
         assert_eq!(waiting.join().unwrap(), Err(Errno::CONNREFUSED));
     });
 }
