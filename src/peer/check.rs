@@ -2,14 +2,13 @@
 
 use rustix::process::geteuid;
 
-use super::PeerCredentials;
+use super::{NOBODY, PeerCredentials};
 use crate::cred::Credentials;
 use crate::error::{Refused, Wanted};
 use crate::{Gid, Pid, Uid};
 
-/// The ids that may be anybody's: those without a number here have this, and none has -1.
+/// The id that may be anybody's: those without a number here have this.
 const ANYBODY: u32 = 65534;
-const NOBODY: u32 = u32::MAX;
 
 const fn is_somebody(id: u32) -> bool {
     id != ANYBODY && id != NOBODY

@@ -53,6 +53,16 @@ impl Header {
             flags: MaybeUninit::uninit(),
         }
     }
+
+    /// To this address, which is only read.
+    #[inline]
+    pub(crate) fn set_name(&mut self, to: &UnixAddr) {
+        self.name = to.raw().as_ptr().cast_mut().cast();
+        // At most 110.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        let len = to.raw_len() as i32;
+        self.name_len = len;
+    }
 }
 
 /// One of a batch: `struct mmsghdr`.
@@ -128,11 +138,7 @@ pub(crate) fn send(
         header.control_len = control.len();
     }
     if let Some(to) = to {
-        header.name = to.raw().as_ptr().cast_mut().cast();
-        // At most 110.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
-        let len = to.raw_len() as i32;
-        header.name_len = len;
+        header.set_name(to);
     }
     // SAFETY: all that the header points to is borrowed for the call, and as long as it says. The
     // pieces are `IoSlice`s, which are `iovec`s by their documentation.

@@ -87,7 +87,7 @@ impl<'a> Outgoing<'a> {
     #[inline]
     pub(crate) fn push_to(&mut self, data: &'a [u8], to: &'a UnixAddr) -> Option<()> {
         self.push(data)?;
-        set_name(self.last(), to);
+        self.last().set_name(to);
         Some(())
     }
 
@@ -109,7 +109,7 @@ impl<'a> Outgoing<'a> {
             header.control_len = control.len();
         }
         if let Some(to) = to {
-            set_name(header, to);
+            header.set_name(to);
         }
         Some(())
     }
@@ -196,13 +196,4 @@ impl<'a> Outgoing<'a> {
         let bare = (self.sent..self.len).filter(|at| self.data_len(*at) == Some(0));
         bare.map(|at| (at, self.fds(at))).find(|(_, fds)| *fds > 0)
     }
-}
-
-#[inline]
-fn set_name(header: &mut Header, to: &UnixAddr) {
-    header.name = to.raw().as_ptr().cast_mut().cast();
-    // At most 110.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
-    let len = to.raw_len() as i32;
-    header.name_len = len;
 }
