@@ -199,38 +199,17 @@ fn running_kernel_does_what_the_table_says() {
 // On 32-bit x86 the option's number is behind a pointer, where no filter sees it.
 #[cfg(not(target_arch = "x86"))]
 mod older {
-    use std::mem::offset_of;
-
     use super::*;
     use crate::common::emulated::FILTER;
+    use crate::common::seccomp::{GETSOCKOPT, SETSOCKOPT, filter};
 
     /// From now on this option is answered by `errno`, to this thread.
-    fn answer_by(option: libc::c_int, errno: libc::c_int) {
-        let at = |offset: usize| u32::try_from(offset).unwrap();
-        let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-        let (load, equal, give) = (0x20, 0x15, 0x06);
-        let low_half = if cfg!(target_endian = "big") { 4 } else { 0 };
-        let third = offset_of!(libc::seccomp_data, args) + 2 * 8 + low_half;
-        let mut program = [
-            step(load, 0, 0, at(offset_of!(libc::seccomp_data, nr))),
-            step(equal, 1, 0, u32::try_from(libc::SYS_getsockopt).unwrap()),
-            step(equal, 0, 3, u32::try_from(libc::SYS_setsockopt).unwrap()),
-            step(load, 0, 0, at(third)),
-            step(equal, 0, 1, option.unsigned_abs()),
-            step(give, 0, 0, libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()),
-            step(give, 0, 0, libc::SECCOMP_RET_ALLOW),
-        ];
-        let len = u16::try_from(program.len()).unwrap();
-        let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
-        // SAFETY: numbers, and a program that is as long as it says and outlives the call.
-        unsafe {
-            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-            let mode = libc::SECCOMP_MODE_FILTER;
-            assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
-        }
+    fn answer_by(option: libc::c_int, errno: Errno) {
+        filter(GETSOCKOPT, Some(option), errno);
+        filter(SETSOCKOPT, Some(option), errno);
     }
 
-    fn check(test: &str, errno: libc::c_int, rows: impl Fn(&Row) -> bool) {
+    fn check(test: &str, errno: Errno, rows: impl Fn(&Row) -> bool) {
         if left_out_by_qemu(FILTER) {
             return;
         }
@@ -248,20 +227,20 @@ mod older {
     #[test]
     fn option_that_is_not_known_is_as_the_table_says() {
         let test = "older::option_that_is_not_known_is_as_the_table_says";
-        check(test, libc::ENOPROTOOPT, |row| !row.before.contains("`EINVAL`"));
+        check(test, Errno::NOPROTOOPT, |row| !row.before.contains("`EINVAL`"));
     }
 
     /// What a kernel before 6.16 says of a process that is gone.
     #[test]
     fn process_that_is_gone_is_as_the_table_says() {
         let test = "older::process_that_is_gone_is_as_the_table_says";
-        check(test, libc::EINVAL, |row| row.before.contains("`EINVAL`"));
+        check(test, Errno::INVAL, |row| row.before.contains("`EINVAL`"));
     }
 
     #[test]
     fn process_that_is_gone_may_be_another_error() {
         let test = "older::process_that_is_gone_may_be_another_error";
-        check(test, libc::ESRCH, |row| row.before.contains("`ESRCH`"));
+        check(test, Errno::SRCH, |row| row.before.contains("`ESRCH`"));
     }
 
     /// The control: `EPERM` is nothing that the table tells of, and stays what it is.
@@ -273,7 +252,7 @@ mod older {
         }
         passes_in_child(test, || {
             for row in ROWS {
-                answer_by(row.number, libc::EPERM);
+                answer_by(row.number, Errno::PERM);
                 let answer = (row.run)();
                 assert_eq!(answer, Answer::Kernel(Errno::PERM), "{}", row.needs_it);
                 assert!(!allows(row.before, answer));

@@ -9,6 +9,7 @@ use afunix::Errno;
 pub struct Call(libc::c_long, u32);
 
 pub const LISTEN: Call = Call(libc::SYS_listen, 4);
+pub const SETSOCKOPT: Call = Call(libc::SYS_setsockopt, 14);
 pub const GETSOCKOPT: Call = Call(libc::SYS_getsockopt, 15);
 
 /// From now on `call` is `EPERM` to this thread.
@@ -25,7 +26,7 @@ pub fn answer_option(option: i32, errno: Errno) -> bool {
 }
 
 /// The call, with this third argument or any, has that errno.
-fn filter(Call(number, multiplexed): Call, third: Option<i32>, errno: Errno) {
+pub fn filter(Call(number, multiplexed): Call, third: Option<i32>, errno: Errno) {
     const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
     const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
     const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
