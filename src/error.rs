@@ -8,6 +8,7 @@ mod accept;
 mod batch;
 mod control;
 mod peer;
+mod socket_file;
 
 use core::fmt;
 
@@ -18,6 +19,7 @@ pub use peer::{PeerError, Refused, Wanted};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::SocketType;
+pub use socket_file::{SocketFileError, Step};
 
 /// An address that the caller described cannot exist.
 ///
@@ -354,6 +356,7 @@ impl_into_errno! {
     RecvError;
     PeerError;
     Refused;
+    SocketFileError;
     // The socket is closed with it, as it would be had it not been asked for back.
     ListenError<S>, S;
 }

@@ -39,6 +39,7 @@ mod error;
 mod message;
 mod peer;
 mod socket;
+mod socket_file;
 mod sys;
 mod wire;
 #[cfg(feature = "embedded-io-07")]
@@ -65,7 +66,8 @@ pub use ancillary::{
 pub use cred::{Credentials, PidFd};
 pub use error::{
     AcceptError, AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError,
-    PeerError, RecvError, Refused, SendError, Truncation, Wanted, WrongSocket,
+    PeerError, RecvError, Refused, SendError, SocketFileError, Step, Truncation, Wanted,
+    WrongSocket,
 };
 pub use message::{
     BatchBuf, BatchMessage, BatchMessages, RecvBatch, RecvOptions, SendBatch, SendOptions, Sent,
@@ -78,7 +80,7 @@ pub use peer::{
 #[doc(no_inline)]
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 #[doc(no_inline)]
-pub use rustix::fs::{Gid, Uid};
+pub use rustix::fs::{FileType, Gid, Uid};
 #[doc(no_inline)]
 pub use rustix::io::{Errno, IoSlice, IoSliceMut};
 #[doc(no_inline)]
@@ -89,6 +91,7 @@ pub use socket::{
     Deadline, Received, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
     UnixStream,
 };
+pub use socket_file::{FileAddr, SocketFile, SocketFileOptions};
 #[cfg(feature = "embedded-io-07")]
 pub use with_embedded_io::IoError;
 #[cfg(feature = "std")]

@@ -21,7 +21,7 @@ mod timeouts;
 
 pub use datagram::UnixDatagram;
 pub use deadline::Deadline;
-pub(crate) use deadline::{Waiting, hung_up};
+pub(crate) use deadline::{Waiting, hung_up, pause};
 pub use listening::{UnixListener, UnixSeqpacketListener};
 pub use seqpacket::UnixSeqpacket;
 pub use stream::UnixStream;

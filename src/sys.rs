@@ -6,8 +6,8 @@
 //! - [`addr`]: the storage of an address, which the kernel reads and fills in place.
 //! - [`control`], [`fds`]: control messages, and who owns the descriptors in them and out of them.
 //! - [`batch`]: the memory of many messages in one call, and who owns the descriptors in it.
-//! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`peer`], [`data`], [`msg`], [`clock`]: calls that rustix
-//!   lacks, or whose form there keeps a panic reachable, behind safe functions.
+//! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`peer`], [`data`], [`msg`], [`clock`],
+//!   [`file`]: calls that rustix lacks, or whose form there keeps a panic reachable, behind safe functions.
 //!
 //! The rules: one operation a block; a `SAFETY:` that answers each precondition of that operation;
 //! and what the kernel is relied on for stands in `kernel.md`, with a test.
@@ -27,6 +27,7 @@ pub(crate) mod data;
 mod errno;
 pub(crate) mod fd;
 pub(crate) mod fds;
+pub(crate) mod file;
 pub(crate) mod msg;
 pub(crate) mod peer;
 pub(crate) mod queue;

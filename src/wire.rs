@@ -6,6 +6,7 @@
 
 pub(crate) mod addr;
 pub(crate) mod cmsg;
+pub(crate) mod status;
 pub(crate) mod text;
 
 #[cfg(test)]

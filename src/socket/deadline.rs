@@ -6,7 +6,7 @@ mod waiting;
 
 use core::time::Duration;
 
-pub(crate) use waiting::{Waiting, hung_up};
+pub(crate) use waiting::{Waiting, hung_up, pause};
 
 use crate::Errno;
 use crate::sys::clock::monotonic;

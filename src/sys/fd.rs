@@ -88,7 +88,6 @@ pub(crate) fn dup(fd: BorrowedFd<'_>, least: i32) -> Result<OwnedFd, Errno> {
 }
 
 /// Opens `path`, relative to `dir`, with `flags` and close-on-exec; never creates, so without mode.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the layers above that are to come"))]
 #[inline]
 pub(crate) fn openat(dir: BorrowedFd<'_>, path: &CStr, flags: u32) -> Result<OwnedFd, Errno> {
     let flags = flags | general::O_CLOEXEC | general::O_LARGEFILE;

@@ -1,6 +1,7 @@
 //! The pure code against slower code that is plainly right. Miri runs these.
 
 mod cmsg;
+mod status;
 
 use std::string::String;
 use std::vec;

@@ -10,7 +10,7 @@ use super::addr::StdAddrError;
 use crate::Errno;
 use crate::error::{
     AcceptError, AddrError, AdoptError, BatchFull, CapacityError, DecodeError, ListenError,
-    PeerError, RecvError, Refused, SendError, WrongSocket,
+    PeerError, RecvError, Refused, SendError, SocketFileError, WrongSocket,
 };
 
 /// An error of ours with its own words, and the kind of its errno.
@@ -71,5 +71,16 @@ impl From<AdoptError> for io::Error {
 impl<S> From<ListenError<S>> for io::Error {
     fn from(error: ListenError<S>) -> Self {
         error.errno().into()
+    }
+}
+
+/// What the kernel said is an error of the operating system, with `raw_os_error`, which does not tell the
+/// step; else the error is kept, for `get_ref`, and its kind is that of its errno. With the feature `std`.
+impl From<SocketFileError> for io::Error {
+    fn from(error: SocketFileError) -> Self {
+        match error {
+            SocketFileError::Kernel { errno, .. } => errno.into(),
+            other => worded(other.errno(), other),
+        }
     }
 }

@@ -187,6 +187,11 @@ pub(crate) fn hung_up(fd: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// Does nothing for so long, or until a signal comes.
+pub(crate) fn pause(time: Duration) -> Result<(), Errno> {
+    poll_for(&mut [], time).map(drop)
+}
+
 /// Waits for at most so long, and gives how many are ready, or may be.
 fn wait(asked: &mut [PollFd<'_>], time: Duration) -> Result<usize, Errno> {
     match poll_for(asked, time) {
