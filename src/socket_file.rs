@@ -16,6 +16,7 @@ mod target;
 mod text;
 mod types;
 
+use core::fmt;
 use core::time::Duration;
 
 use lock::Lock;
@@ -100,7 +101,6 @@ use crate::{AsFd, BorrowedFd, OwnedFd};
 ///
 /// See [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), "Pathname socket ownership and
 /// permissions".
-#[derive(Debug)]
 pub struct SocketFile {
     place: Place,
     /// As long as this is open, no other file has its inode.
@@ -228,6 +228,16 @@ impl SocketFile {
 impl AsFd for SocketFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         borrow(&self.file)
+    }
+}
+
+impl fmt::Debug for SocketFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketFile")
+            .field("name", &format_args!("\"{}\"", self.name().escape_ascii()))
+            .field("addr", &self.place.addr)
+            .field("remove_on_drop", &self.remove_on_drop)
+            .finish_non_exhaustive()
     }
 }
 

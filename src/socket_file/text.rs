@@ -37,16 +37,12 @@ impl<const N: usize> Text<N> {
     }
 
     fn push(&mut self, part: &[u8]) -> bool {
-        let end = self.len.saturating_add(part.len());
-        match self.bytes.get_mut(self.len..end) {
-            // The last byte stays NUL.
-            Some(to) if end < N => {
-                to.copy_from_slice(part);
-                self.len = end;
-                true
-            }
-            _ => false,
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let fits = copy(room, part);
+        if fits {
+            self.len = self.len.saturating_add(part.len());
         }
+        fits
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -56,6 +52,17 @@ impl<const N: usize> Text<N> {
     pub(super) fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
+}
+
+/// Once for all sizes of room, of which one byte at least is left.
+#[inline(never)]
+fn copy(room: &mut [u8], part: &[u8]) -> bool {
+    let Some((to, [_, ..])) = room.split_at_mut_checked(part.len()) else { return false };
+    // Not `copy_from_slice`, whose panic stays where it is not inlined.
+    for (slot, byte) in to.iter_mut().zip(part) {
+        *slot = *byte;
+    }
+    true
 }
 
 impl<const N: usize> fmt::Debug for Text<N> {

@@ -1,19 +1,20 @@
 //! What procfs says of a process.
 
-/// The umask, from the beginning of `/proc/thread-self/status`: `Umask:`, a tab, octal digits. In the one
-/// text that stands before it, the thread's name, the kernel escapes line breaks.
+/// The umask, from the beginning of `/proc/thread-self/status`: a line of `Umask:`, a tab, and four octal
+/// digits. In the one text that stands before it, the thread's name, the kernel escapes line breaks.
 ///
 /// `None` where it is not told, as before Linux 4.7.
 pub(crate) fn umask(status: &[u8]) -> Option<u32> {
-    let mut lines = status.split_inclusive(|byte| *byte == b'\n');
-    let line = lines.find_map(|line| line.strip_prefix(b"Umask:\t"))?;
-    // What was cut would be another number.
-    let digits = line.strip_suffix(b"\n")?;
-    if digits.is_empty() || digits.len() > 4 {
-        return None;
+    let mut rest = status;
+    loop {
+        match rest.strip_prefix(b"\nUmask:\t") {
+            // With its end: what was cut would be another number.
+            Some([b'0', a @ b'0'..=b'7', b @ b'0'..=b'7', c @ b'0'..=b'7', b'\n', ..]) => {
+                let digit = |byte: &u8| u32::from(byte & 7);
+                return Some((digit(a) << 6) | (digit(b) << 3) | digit(c));
+            }
+            Some(_) => return None,
+            None => (_, rest) = rest.split_first()?,
+        }
     }
-    digits.iter().try_fold(0_u32, |mask, digit| match digit {
-        b'0'..=b'7' => Some((mask << 3) | u32::from(digit & 7)),
-        _ => None,
-    })
 }

@@ -113,7 +113,7 @@ fn listen() -> Result<(), Failure> {
 }
 
 /// Prints it in both ways.
-fn say<E: Error + Debug>(error: &E) -> Result<(), Failure> {
+pub fn say<E: Error + Debug>(error: &E) -> Result<(), Failure> {
     let mut line = Line::new();
     check!(writeln!(line, "{error}").is_ok());
     check!(line.as_str().len() > 10);

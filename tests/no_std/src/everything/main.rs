@@ -22,6 +22,7 @@ mod peer;
 mod raw;
 mod seqpacket;
 mod shared;
+mod socket_file;
 #[path = "../start.rs"]
 mod start;
 mod stream;
@@ -41,7 +42,7 @@ fn main() -> i32 {
 
 fn run() -> Result<(), Failure> {
     type Step = fn() -> Result<(), Failure>;
-    let steps: [(&str, Step); 13] = [
+    let steps: [(&str, Step); 14] = [
         ("addresses", addr::run),
         ("text", text::run),
         ("errors", errors::run),
@@ -55,6 +56,7 @@ fn run() -> Result<(), Failure> {
         ("batches", batches::run),
         ("deadlines", deadlines::run),
         ("peers", peer::run),
+        ("socket files", socket_file::run),
     ];
     for (name, step) in steps {
         step()?;
