@@ -28,5 +28,6 @@ mod privsep;
 mod program;
 mod sasl_external;
 mod servers;
+mod socket_files;
 mod socketpair_fork;
 mod tour;
