@@ -10,7 +10,7 @@ use super::lock::Lock;
 use super::options::SocketFileOptions;
 use super::place::{Node, Place, kernel, permissions};
 use super::procfs::{chmod, through, umask};
-use super::removing::{clear_left_over, reclaim, remove, unlink_if};
+use super::removing::{clear_left_over, reclaim, remove, stale, unlink_if};
 use crate::addr::UnixAddr;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::borrow;
@@ -188,28 +188,44 @@ impl Making<'_> {
 
     /// Gives the file at the temporary name its own.
     fn publish(&self) -> Result<(), SocketFileError> {
+        let mut last = SocketFileError::InUse;
         for _ in 0..ATTEMPTS {
             let done = match self.place.look(self.place.name())? {
                 None => publish_new(self.place),
-                Some(found) if self.options.replace => {
+                Some(found) => {
                     found.require_socket()?;
-                    exchange(self.place)
-                }
-                Some(_) => {
-                    self.make_room()?;
-                    continue;
+                    self.publish_over()
                 }
             };
             match done {
                 // Somebody was faster, to put a file there or to take it away.
-                Err(SocketFileError::Kernel { errno: Errno::EXIST | Errno::NOENT, .. }) => {}
+                Err(error @ SocketFileError::Kernel { errno: Errno::EXIST | Errno::NOENT, .. }) => {
+                    last = error
+                }
                 done => return done,
             }
         }
-        Err(SocketFileError::InUse)
+        Err(last)
     }
 
-    /// After the name was found taken.
+    /// Gives the file a name that a socket has, if that may be taken from it.
+    fn publish_over(&self) -> Result<(), SocketFileError> {
+        if self.options.replace {
+            return exchange(self.place, None);
+        }
+        match &self.lock {
+            Some(lock) if self.options.reclaim => {
+                // The descriptor keeps the inode from being used again meanwhile.
+                match stale(self.place, lock)? {
+                    Some((_file, node)) => exchange(self.place, Some(node)),
+                    None => publish_new(self.place),
+                }
+            }
+            _ => Err(SocketFileError::InUse),
+        }
+    }
+
+    /// After the name was found taken by `bind`.
     fn make_room(&self) -> Result<(), SocketFileError> {
         match &self.lock {
             Some(lock) if self.options.reclaim => reclaim(self.place, lock),
@@ -260,18 +276,25 @@ fn publish_new(place: &Place) -> Result<(), SocketFileError> {
     only_one
 }
 
-/// Gives the file a name that a socket has, which the name leads to until then.
-fn exchange(place: &Place) -> Result<(), SocketFileError> {
+/// Gives the file a name that a socket has, which the name leads to until then: any socket, or just that.
+fn exchange(place: &Place, only: Option<Node>) -> Result<(), SocketFileError> {
     let (from, to) = (place.temporary(), place.name());
     match place.rename(from, to, RenameFlags::EXCHANGE) {
         Err(errno) if lacks(errno) => {
+            if let Some(node) = only {
+                unlink_if(place, to, node)?;
+                return publish_new(place);
+            }
             return place.rename(from, to, RenameFlags::empty()).map_err(kernel(Step::Publish));
         }
         done => done.map_err(kernel(Step::Publish))?,
     }
     // The last look, at what nobody can put another file in the place of: it has another name now.
     let replaced = match place.look(from) {
-        Ok(Some(found)) => found.require_socket().and_then(|()| place.unlink(from)),
+        Ok(Some(found)) => match only {
+            Some(node) if found != node => found.require_socket().and(Err(SocketFileError::InUse)),
+            _ => found.require_socket().and_then(|()| place.unlink(from)),
+        },
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };

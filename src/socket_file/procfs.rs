@@ -6,9 +6,10 @@ use core::ffi::CStr;
 use linux_raw_sys::general;
 use rustix::fs::{AtFlags, CWD, Mode, PROC_SUPER_MAGIC, chmodat, statfs};
 
+use super::place::kernel;
 use super::text::{Digits, Text};
 use crate::addr::{SUN_PATH_LEN, UnixAddr};
-use crate::error::SocketFileError;
+use crate::error::{SocketFileError, Step};
 use crate::sys;
 use crate::sys::data::read;
 use crate::sys::fd::{borrow, openat};
@@ -48,13 +49,17 @@ pub(super) fn through(
 
 /// Sets the permissions of the very file that an `O_PATH` descriptor is open on.
 pub(super) fn chmod(file: BorrowedFd<'_>, mode: u32) -> Result<(), SocketFileError> {
-    // Without procfs if the kernel can; and whatever a seccomp filter says of a call that it does not know.
-    if sys::file::chmod(file, mode).is_ok() {
-        return Ok(());
+    match path(file, None) {
+        Ok(Some(path)) => {
+            chmodat(CWD, path.as_c_str(), Mode::from_raw_mode(mode), AtFlags::empty())
+                .map_err(kernel(Step::Mode))
+        }
+        // The last resort: a program may be killed by a seccomp filter for a call that is newer than that.
+        _ => sys::file::chmod(file, mode).map_err(|errno| match errno {
+            Errno::NOSYS => SocketFileError::NoProcfs,
+            errno => kernel(Step::Mode)(errno),
+        }),
     }
-    let path = path(file, None)?.ok_or(SocketFileError::NoProcfs)?;
-    chmodat(CWD, path.as_c_str(), Mode::from_raw_mode(mode), AtFlags::empty())
-        .map_err(|errno| SocketFileError::Kernel { step: crate::error::Step::Mode, errno })
 }
 
 /// The umask, if it can be learned without changing it.

@@ -209,9 +209,7 @@ fn long_path_reaches_what_no_address_has_room_for() {
     let left = std::fs::read_dir(std::env::temp_dir()).unwrap();
     let left = left.filter_map(Result::ok).filter(|entry| {
         entry.file_name().to_string_lossy().starts_with("afunix-long-path-")
-            && !Path::new("/proc")
-                .join(entry.file_name().to_string_lossy()[17..].to_owned())
-                .exists()
+            && !Path::new("/proc").join(&entry.file_name().to_string_lossy()[17..]).exists()
     });
     assert_eq!(left.count(), 0);
 }
