@@ -14,12 +14,11 @@
 //! Who may do what is for the user and the group to decide. The program's name is what its process
 //! says of itself; and a privileged sender may have chosen any of them.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +26,7 @@ use std::{env, fs, io, ptr, thread};
 
 use afunix::{
     Ancillary, AncillaryBuf, AsRawFd, Credentials, Errno, IoSliceMut, PidFd, RecvError,
-    RecvOptions, Shutdown, Space, UnixAddr, UnixDatagram,
+    RecvOptions, Shutdown, SocketFile, SocketFileError, Space, UnixAddr, UnixDatagram,
 };
 
 const USAGE: &str = "usage: credentials_server ADDRESS [--messages N]
@@ -53,19 +52,8 @@ fn run() -> Result<(), String> {
         return Ok(());
     }
     let (addr, messages) = arguments()?;
-    let socket = Arc::new(UnixDatagram::unbound().map_err(cannot("make a socket"))?);
-    // All this comes before the name: what is sent before it is set comes without.
-    socket.set_passcred(true).map_err(cannot("ask for credentials"))?;
-    match socket.set_passpidfd(true) {
-        // The kernel is older than Linux 6.5.
-        Ok(()) | Err(Errno::NOPROTOOPT) => {}
-        Err(errno) => return Err(cannot("ask for pidfds")(errno)),
-    }
-    // It is `poll` that waits, as a shutdown ends that.
-    socket.set_nonblocking(true).map_err(cannot("become non-blocking"))?;
-    socket.bind_to(&addr).map_err(cannot(format_args!("receive at {addr}")))?;
-    // Behind the socket, and so dropped before it, while the file's number is still taken.
-    let _file = SocketFile::new(addr);
+    let (socket, _file) = bind(&addr)?;
+    let socket = Arc::new(socket);
 
     let stop = Arc::new(AtomicBool::new(false));
     let (interrupted, stopped) = (Arc::clone(&socket), Arc::clone(&stop));
@@ -195,34 +183,33 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// The file of a path, which closing the socket does not remove.
-struct SocketFile {
-    addr: UnixAddr,
-    // Device and number: the open socket keeps them from being used for another file.
-    id: Option<(u64, u64)>,
+/// What comes before the name: what is sent before it is set comes without.
+fn prepare(socket: &UnixDatagram) -> Result<(), Errno> {
+    socket.set_passcred(true)?;
+    match socket.set_passpidfd(true) {
+        // The kernel is older than Linux 6.5.
+        Ok(()) | Err(Errno::NOPROTOOPT) => {}
+        Err(errno) => return Err(errno),
+    }
+    // It is `poll` that waits, as a shutdown ends that.
+    socket.set_nonblocking(true)
 }
 
-impl SocketFile {
-    /// To be called right after the bind.
-    fn new(addr: UnixAddr) -> Self {
-        Self { addr, id: Self::id(&addr) }
-    }
-
-    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
-        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    }
-}
-
-/// When the server ends the file goes too, unless another stands there by now.
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
-        if Self::id(&self.addr) == self.id {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("credentials_server: cannot remove {}: {error}", self.addr);
-            }
+/// Binds; the file of a path goes when the server ends, unless another stands there by then.
+fn bind(addr: &UnixAddr) -> Result<(UnixDatagram, Option<SocketFile>), String> {
+    let Some(path) = addr.as_pathname() else {
+        let socket = UnixDatagram::unbound().map_err(cannot("make a socket"))?;
+        prepare(&socket).map_err(cannot("prepare it"))?;
+        socket.bind_to(addr).map_err(cannot(format_args!("receive at {addr}")))?;
+        return Ok((socket, None));
+    };
+    let options = SocketFile::options(path).remove_on_drop();
+    match options.datagram_with(prepare) {
+        Ok((socket, file)) => Ok((socket, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => {
+            Err(cannot(format_args!("receive at {addr}"))(errno))
         }
+        Err(error) => Err(format!("cannot receive at {addr}: {error}")),
     }
 }
 

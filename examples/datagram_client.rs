@@ -13,15 +13,15 @@
 //! name when it ends, but a signal ends the program at once and leaves these files behind.
 //! `datagram_server` is the other side.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use std::{env, fs, io, thread};
+use std::{env, io, thread};
 
-use afunix::{AsRawFd, Errno, UnixAddr, UnixDatagram};
+use afunix::{AsRawFd, Errno, SocketFile, SocketFileError, UnixAddr, UnixDatagram};
 
 const USAGE: &str = "usage: datagram_client ADDRESS [--clients N] [--messages N] [--size BYTES]
                        [--wait SECONDS] [--name ADDRESS | --unnamed]
@@ -72,6 +72,8 @@ fn run() -> Result<(), String> {
 /// The whole life of one client; gives the line that is printed of it.
 fn client(arguments: &Arguments, number: usize) -> Result<String, String> {
     let server = &arguments.server;
+    // Removed when this client ends.
+    let mut _file = None;
     let (socket, name) = match &arguments.names {
         Names::Autobind => UnixDatagram::autobind().map_err(cannot("get a name"))?,
         Names::None => {
@@ -81,12 +83,11 @@ fn client(arguments: &Arguments, number: usize) -> Result<String, String> {
             let text = [prefix.as_bytes(), format!(".{number}").as_bytes()].concat();
             let name = UnixAddr::parse(&text)
                 .map_err(|error| format!("bad name {}: {error}", text.escape_ascii()))?;
-            let socket =
-                UnixDatagram::bind(&name).map_err(cannot(format_args!("bind to {name}")))?;
+            let (socket, made) = bind(&name)?;
+            _file = made;
             (socket, name)
         }
     };
-    let _file = SocketFile(&name);
     // `poll` tells of room in the server's queue only where the socket is connected to it.
     socket.connect(server).map_err(cannot(format_args!("connect to {server}")))?;
     socket.set_nonblocking(true).map_err(cannot("become non-blocking"))?;
@@ -216,15 +217,18 @@ fn cannot(what: impl Display) -> impl FnOnce(Errno) -> String {
     move |errno| format!("cannot {what}: {}", io::Error::from_raw_os_error(errno.raw_os_error()))
 }
 
-/// Removes the file of a path when the client ends; closing the socket does not.
-struct SocketFile<'a>(&'a UnixAddr);
-
-impl Drop for SocketFile<'_> {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.as_pathname() {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("datagram_client: cannot remove {}: {error}", self.0);
-            }
+/// Binds; the file of a path goes when this client ends, unless another stands there by then.
+fn bind(addr: &UnixAddr) -> Result<(UnixDatagram, Option<SocketFile>), String> {
+    let Some(path) = addr.as_pathname() else {
+        let socket = UnixDatagram::bind(addr).map_err(cannot(format_args!("bind to {addr}")))?;
+        return Ok((socket, None));
+    };
+    let options = SocketFile::options(path).remove_on_drop();
+    match options.datagram() {
+        Ok((socket, file)) => Ok((socket, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => {
+            Err(cannot(format_args!("bind to {addr}"))(errno))
         }
+        Err(error) => Err(format!("cannot bind to {addr}: {error}")),
     }
 }

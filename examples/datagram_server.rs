@@ -14,18 +14,17 @@
 //! or their clients are gone. It ends after `--messages` messages, or at SIGINT or SIGTERM.
 //! `datagram_client` is the other side.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{env, fs, io, ptr, thread};
+use std::{env, io, ptr, thread};
 
-use afunix::{AsRawFd, Errno, Shutdown, UnixAddr, UnixDatagram};
+use afunix::{AsRawFd, Errno, Shutdown, SocketFile, SocketFileError, UnixAddr, UnixDatagram};
 
 const USAGE: &str = "usage: datagram_server ADDRESS [--messages N] [--buffer BYTES]
 ADDRESS is /path or @name";
@@ -46,10 +45,8 @@ fn run() -> Result<(), String> {
         return Ok(());
     }
     let Arguments { addr, messages, buffer } = arguments()?;
-    let socket = UnixDatagram::bind(&addr).map_err(cannot(format_args!("receive at {addr}")))?;
+    let (socket, _file) = bind(&addr)?;
     let socket = Arc::new(socket);
-    // Behind the socket, and so dropped before it, while the file's number is still taken.
-    let _file = SocketFile::new(addr);
     // A send that waits for one client would keep all the others waiting too.
     socket.set_nonblocking(true).map_err(cannot("become non-blocking"))?;
 
@@ -163,34 +160,19 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// The file of a path, which closing the socket does not remove.
-struct SocketFile {
-    addr: UnixAddr,
-    // Device and number: the open socket keeps them from being used for another file.
-    id: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    /// To be called right after the bind.
-    fn new(addr: UnixAddr) -> Self {
-        Self { addr, id: Self::id(&addr) }
-    }
-
-    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
-        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    }
-}
-
-/// When the server ends the file goes too, unless another stands there by now.
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
-        if Self::id(&self.addr) == self.id {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("datagram_server: cannot remove {}: {error}", self.addr);
-            }
+/// Binds; the file of a path goes when the server ends, unless another stands there by then.
+fn bind(addr: &UnixAddr) -> Result<(UnixDatagram, Option<SocketFile>), String> {
+    let Some(path) = addr.as_pathname() else {
+        let socket = UnixDatagram::bind(addr).map_err(cannot(format_args!("receive at {addr}")))?;
+        return Ok((socket, None));
+    };
+    let options = SocketFile::options(path).remove_on_drop();
+    match options.datagram() {
+        Ok((socket, file)) => Ok((socket, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => {
+            Err(cannot(format_args!("receive at {addr}"))(errno))
         }
+        Err(error) => Err(format!("cannot receive at {addr}: {error}")),
     }
 }
 

@@ -9,21 +9,20 @@
 //! take only a part, calls that a signal interrupts, and a socket file that is removed at the end:
 //! after `--connections` clients, or at SIGINT or SIGTERM. `echo_client` is the other side.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
-use std::{env, fs, io, ptr};
+use std::{env, io, ptr};
 
-use afunix::{Errno, Shutdown, UnixAddr, UnixListener, UnixStream};
+use afunix::{Errno, Shutdown, SocketFile, SocketFileError, UnixAddr, UnixListener, UnixStream};
 
 const USAGE: &str = "usage: echo_server ADDRESS [--connections N]
 ADDRESS is /path or @name";
@@ -44,10 +43,8 @@ fn run() -> Result<(), String> {
         return Ok(());
     }
     let (addr, connections) = arguments()?;
-    let listener = UnixListener::bind(&addr).map_err(cannot(format_args!("listen on {addr}")))?;
+    let (listener, _file) = listen(&addr)?;
     let listener = Arc::new(listener);
-    // Behind the listener, and so dropped before it, while the file's number is still taken.
-    let _file = SocketFile::new(addr);
     let (interrupted, stop) = (Arc::clone(&listener), Arc::new(AtomicBool::new(false)));
     let (events, ended) = mpsc::channel();
     let (stopped, wake) = (Arc::clone(&stop), events.clone());
@@ -188,34 +185,20 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// The file of a path, which closing the socket does not remove.
-struct SocketFile {
-    addr: UnixAddr,
-    // Device and number: the open socket keeps them from being used for another file.
-    id: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    /// To be called right after the bind.
-    fn new(addr: UnixAddr) -> Self {
-        Self { addr, id: Self::id(&addr) }
-    }
-
-    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
-        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    }
-}
-
-/// When the server ends the file goes too, unless another stands there by now.
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
-        if Self::id(&self.addr) == self.id {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("echo_server: cannot remove {}: {error}", self.addr);
-            }
+/// Listens; the file of a path goes when the server ends, unless another stands there by then.
+fn listen(addr: &UnixAddr) -> Result<(UnixListener, Option<SocketFile>), String> {
+    let Some(path) = addr.as_pathname() else {
+        let listener =
+            UnixListener::bind(addr).map_err(cannot(format_args!("listen on {addr}")))?;
+        return Ok((listener, None));
+    };
+    let options = SocketFile::options(path).remove_on_drop();
+    match options.listener() {
+        Ok((listener, file)) => Ok((listener, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => {
+            Err(cannot(format_args!("listen on {addr}"))(errno))
         }
+        Err(error) => Err(format!("cannot listen on {addr}: {error}")),
     }
 }
 

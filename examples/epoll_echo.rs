@@ -22,19 +22,21 @@
 //! A server that is to withstand that does not send back what it does not know.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::mem::{self, MaybeUninit};
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use std::{env, fs, io, ptr};
+use std::{env, io, ptr};
 
-use afunix::{Errno, Fds, FromRawFd, OwnedFd, RecvError, UnixAddr, UnixListener, UnixStream};
+use afunix::{
+    Errno, Fds, FromRawFd, OwnedFd, RecvError, SocketFile, SocketFileError, UnixAddr, UnixListener,
+    UnixStream,
+};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
@@ -78,10 +80,8 @@ fn run() -> Result<(), String> {
     }
     let (addr, connections) = arguments()?;
     let signals = signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let listener = UnixListener::bind(&addr).map_err(cannot(format_args!("listen on {addr}")))?;
+    let (listener, _file) = listen(&addr)?;
     let mut server = Server::new(listener, connections).map_err(cannot("start"))?;
-    // Behind the listener, and so dropped before it, while the file's number is still taken.
-    let _file = SocketFile::new(addr);
     epoll::add(&server.epoll, &signals, EventData::new_u64(SIGNALS), EventFlags::IN)
         .map_err(cannot("wait for signals"))?;
     say(format_args!("listening on {addr}"));
@@ -326,6 +326,23 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
+/// Listens; the file of a path goes when the server ends, unless another stands there by then.
+fn listen(addr: &UnixAddr) -> Result<(UnixListener, Option<SocketFile>), String> {
+    let Some(path) = addr.as_pathname() else {
+        let listener =
+            UnixListener::bind(addr).map_err(cannot(format_args!("listen on {addr}")))?;
+        return Ok((listener, None));
+    };
+    let options = SocketFile::options(path).remove_on_drop();
+    match options.listener() {
+        Ok((listener, file)) => Ok((listener, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => {
+            Err(cannot(format_args!("listen on {addr}"))(errno))
+        }
+        Err(error) => Err(format!("cannot listen on {addr}: {error}")),
+    }
+}
+
 /// A descriptor that is readable when SIGINT or SIGTERM has come, which end nothing by themselves any
 /// more.
 fn signals() -> io::Result<OwnedFd> {
@@ -344,35 +361,4 @@ fn signals() -> io::Result<OwnedFd> {
     }
     // SAFETY: it is new, so nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// The file of a path, which closing the socket does not remove.
-struct SocketFile {
-    addr: UnixAddr,
-    // Device and number: the open socket keeps them from being used for another file.
-    id: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    /// To be called right after the bind.
-    fn new(addr: UnixAddr) -> Self {
-        Self { addr, id: Self::id(&addr) }
-    }
-
-    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
-        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    }
-}
-
-/// When the server ends the file goes too, unless another stands there by now.
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
-        if Self::id(&self.addr) == self.id {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("epoll_echo: cannot remove {}: {error}", self.addr);
-            }
-        }
-    }
 }

@@ -21,19 +21,18 @@
 //!
 //! It ends after `--clients` clients, or at SIGINT or SIGTERM.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, fs, ptr};
 
 use afunix::{
-    AsFd, BorrowedFd, Errno, FromRawFd, Gid, OwnedFd, Peer, PeerCredentials, PeerError, UnixAddr,
-    UnixSeqpacket, UnixSeqpacketListener,
+    AsFd, BorrowedFd, Errno, FromRawFd, Gid, OwnedFd, Peer, PeerCredentials, PeerError, SocketFile,
+    SocketFileError, UnixAddr, UnixSeqpacket, UnixSeqpacketListener,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -75,14 +74,8 @@ fn run() -> Result<(), String> {
 
 fn serve(addr: UnixAddr, groups: &[Gid], clients: Option<usize>) -> Result<(), String> {
     let signals = signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let listener =
-        UnixSeqpacketListener::bind(&addr).map_err(cannot(format_args!("listen on {addr}")))?;
-    // Behind the listener, and so dropped before it, while the file's number is still taken.
-    let file = SocketFile::new(addr);
+    let (listener, _file) = listen(&addr, if groups.is_empty() { 0o600 } else { 0o666 })?;
     listener.set_nonblocking(true).map_err(cannot("become non-blocking"))?;
-    if !groups.is_empty() {
-        file.open_to_all()?;
-    }
     say(format_args!("listening on {addr}"));
 
     let mut count = 0;
@@ -374,6 +367,27 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
+/// Listens; the file of a path goes when the server ends, unless another stands there by then. All
+/// may connect to an abstract name; it is the server that decides.
+fn listen(
+    addr: &UnixAddr,
+    mode: u32,
+) -> Result<(UnixSeqpacketListener, Option<SocketFile>), String> {
+    let Some(path) = addr.as_pathname() else {
+        let listener =
+            UnixSeqpacketListener::bind(addr).map_err(cannot(format_args!("listen on {addr}")))?;
+        return Ok((listener, None));
+    };
+    let options = SocketFile::options(path).mode(mode).remove_on_drop();
+    match options.seqpacket_listener() {
+        Ok((listener, file)) => Ok((listener, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => {
+            Err(cannot(format_args!("listen on {addr}"))(errno))
+        }
+        Err(error) => Err(format!("cannot listen on {addr}: {error}")),
+    }
+}
+
 /// A descriptor that is readable when SIGINT or SIGTERM has come, which end nothing by themselves any
 /// more.
 fn signals() -> io::Result<OwnedFd> {
@@ -392,42 +406,4 @@ fn signals() -> io::Result<OwnedFd> {
     }
     // SAFETY: it is new, so nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// The file of a path, which closing the socket does not remove.
-struct SocketFile {
-    addr: UnixAddr,
-    // Device and number: the open socket keeps them from being used for another file.
-    id: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    /// To be called right after the bind.
-    fn new(addr: UnixAddr) -> Self {
-        Self { addr, id: Self::id(&addr) }
-    }
-
-    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
-        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    }
-
-    /// Lets everybody connect, as they do to an abstract name: it is the server that decides.
-    fn open_to_all(&self) -> Result<(), String> {
-        let Some(path) = self.addr.as_pathname() else { return Ok(()) };
-        fs::set_permissions(OsStr::from_bytes(path), fs::Permissions::from_mode(0o666))
-            .map_err(|error| format!("cannot open {} to others: {error}", self.addr))
-    }
-}
-
-/// When the server ends the file goes too, unless another stands there by now.
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
-        if Self::id(&self.addr) == self.id {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("peer_auth: cannot remove {}: {error}", self.addr);
-            }
-        }
-    }
 }

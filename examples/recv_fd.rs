@@ -9,17 +9,17 @@
 //! it is used, and that both sides share one open file: reading here moves the offset there. When it
 //! ends it removes the file of its socket, but a signal ends it at once and leaves that behind.
 
-use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
-use std::{env, fs, io};
+use std::{env, io};
 
 use afunix::{
-    Errno, IntoRawFd, OwnedFd, RecvError, UnixAddr, UnixSeqpacket, UnixSeqpacketListener,
+    Errno, IntoRawFd, OwnedFd, RecvError, SocketFile, SocketFileError, UnixAddr, UnixSeqpacket,
+    UnixSeqpacketListener,
 };
 
 const USAGE: &str = "usage: recv_fd ADDRESS
@@ -45,9 +45,7 @@ fn run() -> Result<(), String> {
     };
     let socket = {
         // It accepts once, so the name is given up right after, before anything is read.
-        let listener =
-            UnixSeqpacketListener::bind(&addr).map_err(cannot(format_args!("listen on {addr}")))?;
-        let _file = SocketFile(&addr);
+        let (listener, _file) = listen(&addr)?;
         say(format_args!("listening on {addr}"))?;
         accept(&listener)?
     };
@@ -124,19 +122,6 @@ fn offset(file: &mut File) -> Result<u64, String> {
     file.stream_position().map_err(|error| format!("cannot tell the offset: {error}"))
 }
 
-/// Removes the file of a path, which closing the socket does not.
-struct SocketFile<'a>(&'a UnixAddr);
-
-impl Drop for SocketFile<'_> {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.as_pathname() {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("recv_fd: cannot remove {}: {error}", self.0);
-            }
-        }
-    }
-}
-
 /// Prints a line. Where nobody takes it, as behind `| head -1`, that is an error and no panic.
 fn say(line: impl Display) -> Result<(), String> {
     writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
@@ -145,4 +130,21 @@ fn say(line: impl Display) -> Result<(), String> {
 /// Says what failed and why in words: without `std` an `Errno` knows its number only.
 fn cannot(what: impl Display) -> impl FnOnce(Errno) -> String {
     move |errno| format!("cannot {what}: {}", io::Error::from_raw_os_error(errno.raw_os_error()))
+}
+
+/// Listens; the file of a path goes with it, unless another stands there by then.
+fn listen(addr: &UnixAddr) -> Result<(UnixSeqpacketListener, Option<SocketFile>), String> {
+    let Some(path) = addr.as_pathname() else {
+        let listener =
+            UnixSeqpacketListener::bind(addr).map_err(cannot(format_args!("listen on {addr}")))?;
+        return Ok((listener, None));
+    };
+    let options = SocketFile::options(path).remove_on_drop();
+    match options.seqpacket_listener() {
+        Ok((listener, file)) => Ok((listener, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => {
+            Err(cannot(format_args!("listen on {addr}"))(errno))
+        }
+        Err(error) => Err(format!("cannot listen on {addr}: {error}")),
+    }
 }

@@ -10,18 +10,20 @@
 //! [`recv_fds`] and [`send_all`], which are made to be taken along. A client that does not read keeps
 //! nobody waiting but itself.
 
-use std::ffi::{OsStr, OsString};
+use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fs};
 
-use afunix::{BorrowedFd, Errno, Fds, Received, RecvError, UnixAddr, UnixListener, UnixStream};
+use afunix::{
+    BorrowedFd, Errno, Fds, Received, RecvError, SocketFile, SocketFileError, UnixAddr,
+    UnixListener, UnixStream,
+};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime;
@@ -153,11 +155,9 @@ async fn echo(stream: UnixStream) -> io::Result<()> {
 async fn serve(addr: UnixAddr, connections: Option<NonZeroU64>) -> Result<(), String> {
     let cannot_listen = |error: io::Error| format!("cannot listen on {addr}: {error}");
     let cannot_accept = |error: io::Error| format!("cannot accept: {error}");
-    let listener = UnixListener::bind(&addr).map_err(words).map_err(cannot_listen)?;
+    let (listener, _file) = listen(&addr)?;
     listener.set_nonblocking(true).map_err(words).map_err(cannot_listen)?;
     let listener = register(listener, Interest::READABLE).map_err(cannot_listen)?;
-    // Behind the listener, and so dropped before it, while the file's number is still taken.
-    let _file = SocketFile::new(addr);
     say(format_args!("listening on {addr}"));
     // Dropped, at the end or by an abort, it ends all of them.
     let mut clients = JoinSet::new();
@@ -265,33 +265,17 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// The file of a path, which closing the socket does not remove.
-struct SocketFile {
-    addr: UnixAddr,
-    // Device and number: the open socket keeps them from being used for another file.
-    id: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    /// To be called right after the bind.
-    fn new(addr: UnixAddr) -> Self {
-        Self { addr, id: Self::id(&addr) }
-    }
-
-    fn id(addr: &UnixAddr) -> Option<(u64, u64)> {
-        let metadata = fs::symlink_metadata(OsStr::from_bytes(addr.as_pathname()?)).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    }
-}
-
-/// When the server ends the file goes too, unless another stands there by now.
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let (Some(path), Some(_)) = (self.addr.as_pathname(), self.id) else { return };
-        if Self::id(&self.addr) == self.id {
-            if let Err(error) = fs::remove_file(OsStr::from_bytes(path)) {
-                eprintln!("tokio_echo: cannot remove {}: {error}", self.addr);
-            }
-        }
+/// Listens; the file of a path goes when the server ends, unless another stands there by then.
+fn listen(addr: &UnixAddr) -> Result<(UnixListener, Option<SocketFile>), String> {
+    let cannot = |errno| format!("cannot listen on {addr}: {}", words(errno));
+    let Some(path) = addr.as_pathname() else {
+        let listener = UnixListener::bind(addr).map_err(cannot)?;
+        return Ok((listener, None));
+    };
+    let options = SocketFile::options(path).remove_on_drop();
+    match options.listener() {
+        Ok((listener, file)) => Ok((listener, Some(file))),
+        Err(SocketFileError::Kernel { errno, .. }) => Err(cannot(errno)),
+        Err(error) => Err(format!("cannot listen on {addr}: {error}")),
     }
 }

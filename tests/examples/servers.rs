@@ -176,7 +176,8 @@ fn servers_say_what_is_wrong_with_their_arguments() {
             &[&long],
             &format!("bad address {long}: abstract name is 108 bytes, the limit is 107"),
         );
-        says(&[&path], &format!("cannot {verb} {path}: {}", words(libc::EADDRINUSE)));
+        let taken = "what has the name is no socket but a regular file";
+        says(&[&path], &format!("cannot {verb} {path}: {taken}"));
         says(&[&missing], &format!("cannot {verb} {missing}: {}", words(libc::ENOENT)));
         for number in ["0", "-1", "many"] {
             says(&[&name, option, number], &format!("{option} wants a number"));
