@@ -106,9 +106,9 @@ macro_rules! impl_data {
             /// A path makes a file, whose mode is 0777 less the umask; or, where `fchmod` was called
             /// on this socket before, the mode that was given less the umask, from the first instant.
             /// The file stays when the socket is closed, and must not exist before, not even as a
-            /// dangling symbolic link. One that an earlier process left is known by `connect`, which is
-            /// `ECONNREFUSED` if nobody has it open; but two who look, remove and bind at once remove
-            /// each other's, so hold a lock.
+            /// dangling symbolic link. For exact permissions, a name that an earlier process left, a path of
+            /// more than 108 bytes, and a file that is removed in the end, see
+            /// [`SocketFile`](crate::SocketFile).
             ///
             /// # Errors
             ///

@@ -19,9 +19,9 @@ macro_rules! impl_listening {
             /// Makes a socket with a name and listens for as many pending connections as
             /// `net.core.somaxconn` allows.
             ///
-            /// A path makes a file, whose mode is 0777 less the umask; to set another before
-            /// anybody can connect, bind with
-            #[doc = concat!("[`", stringify!($Type), "::bind`] and then [`", stringify!($Type), "::listen`].")]
+            /// A path makes a file, whose mode is 0777 less the umask and which stays when the socket is
+            /// closed; for another mode, and for the whole life of the file, see
+            /// [`SocketFile`](crate::SocketFile).
             ///
             /// # Errors
             ///
