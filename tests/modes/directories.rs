@@ -197,6 +197,16 @@ fn in_a_sticky_folder_what_belongs_to_others_stays<T: Made>(test: &str) {
                 }
             }
             assert_eq!(snapshot(folder.path()), before);
+            // Nor does one go that was its own when it was somebody else.
+            let third = folder.join("third");
+            let other = As::new(1000, 1000, &[]);
+            let (_socket, file) = T::make(Way::Plain.options(&third)).unwrap();
+            drop(other);
+            let nobody = Nobody::new();
+            assert!(is_kernel(&file.remove(), Step::Remove, Errno::PERM));
+            assert_eq!(file.is_in_place(), Ok(true));
+            drop(nobody);
+            assert_eq!(file.remove(), Ok(true));
             // Its own it may remove there, and root whatever there is.
             let nobody = Nobody::new();
             let own = folder.join("own");

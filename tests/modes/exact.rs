@@ -1,12 +1,14 @@
 //! The mode that a file has in the end: just that which was asked for, under any umask.
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use afunix::{SocketFileError, UnixDatagram};
 
 use crate::common::kinds::Socket;
-use crate::common::{TempDir, passes_in_child, snapshot};
+use crate::common::{TempDir, addr, passes_in_child, snapshot};
 use crate::made::{Made, Way, chmod, local_addr, mode, set_umask};
 
 for_data!(
@@ -84,8 +86,11 @@ fn a_umask_that_changes_meanwhile_changes_no_mode<T: Made>(test: &str) {
     passes_in_child(test, || {
         let folder = TempDir::new();
         let path = folder.join("control");
+        let names = &[path.clone(), folder.join(".control.afunix")];
         let (done, too_wide) = (&AtomicBool::new(false), &AtomicBool::new(false));
         thread::scope(|scope| {
+            // Also when something fails: the scope waits for both.
+            let _done = Done(done);
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     [0, 0o777, 0o022].into_iter().for_each(set_umask);
@@ -93,8 +98,8 @@ fn a_umask_that_changes_meanwhile_changes_no_mode<T: Made>(test: &str) {
             });
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    let found = path.symlink_metadata().map(|_| mode_or(&path, 0));
-                    if found.is_ok_and(|found| found & !0o640 != 0) {
+                    let found = names.iter().filter_map(|name| name.symlink_metadata().ok());
+                    if found.map(|file| file.mode() & 0o7777).any(|mode| mode & !0o640 != 0) {
                         too_wide.store(true, Ordering::Relaxed);
                     }
                 }
@@ -107,20 +112,22 @@ fn a_umask_that_changes_meanwhile_changes_no_mode<T: Made>(test: &str) {
                 }
             }
             assert!(!too_wide.load(Ordering::Relaxed));
-            let naive = || {
-                let _socket = T::serve(&crate::common::addr(&path)).unwrap();
+            // The watchdog ends it.
+            while !too_wide.load(Ordering::Relaxed) {
+                let _socket = T::serve(&addr(&path)).unwrap();
+                thread::sleep(Duration::from_micros(200));
                 chmod(&path, 0o640);
                 std::fs::remove_file(&path).unwrap();
-                too_wide.load(Ordering::Relaxed)
-            };
-            // The watchdog ends it.
-            while !naive() {}
-            done.store(true, Ordering::Relaxed);
+            }
         });
     });
 }
 
-fn mode_or(path: &std::path::Path, missing: u32) -> u32 {
-    use std::os::unix::fs::MetadataExt;
-    path.symlink_metadata().map_or(missing, |file| file.mode() & 0o7777)
+/// Sets it when it is dropped.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use afunix::FileAddr;
 
-use crate::common::emulated::{THREAD, left_out_by_qemu};
 use crate::common::{LONG, TempDir, passes_in_child};
 use crate::made::{Made, Way, leave_stale, mode, set_umask};
 
@@ -15,9 +14,6 @@ for_data!(a_thread_without_the_first_one_of_its_process_can_do_all);
 
 fn a_thread_without_the_first_one_of_its_process_can_do_all<T: Made>(test: &str) {
     passes_in_child(test, || {
-        if left_out_by_qemu(THREAD) {
-            return;
-        }
         let handler = end_thread as extern "C" fn(i32) as libc::sighandler_t;
         // SAFETY: the handler makes one system call; the first thread waits for this one.
         unsafe {
