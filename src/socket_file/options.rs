@@ -82,13 +82,15 @@ impl<'a> SocketFileOptions<'a> {
     /// [`InvalidMode`](crate::SocketFileError::InvalidMode). By default they are 0o777 less the umask.
     ///
     /// To connect, or to send a datagram, takes write permission on the file, and search permission on each
-    /// directory of the path. At no instant has the file more permissions than these; and it can be reached
-    /// only when it has all of them. They are read back, and what differs is
+    /// directory of the path. At no instant has the file more permissions than these; and by its name it can
+    /// be reached only when it has all of them. They are read back, and what differs is
     /// [`Mode`](crate::SocketFileError::Mode).
     ///
     /// A **default ACL** of the directory gives the file an ACL, whose mask is the group's part of the
     /// mode: with 0o660 users and groups that are named there may connect too, with 0o600 nobody but the
-    /// owner. See acl(5).
+    /// owner. One that permits less than the mode is overruled, but only once the socket is bound: of
+    /// datagrams it can be reached then, unless it is [published when ready](Self::publish_ready). Without a
+    /// mode it takes away like the umask. See acl(5).
     ///
     /// # Examples
     ///
@@ -102,7 +104,8 @@ impl<'a> SocketFileOptions<'a> {
     }
 
     /// Gives the file to this user, for which it takes `CAP_CHOWN`: else `EPERM`, in
-    /// [`Step::Owner`](crate::Step::Owner). Until then nobody but this process's user can reach it.
+    /// [`Step::Owner`](crate::Step::Owner). If a [`mode`](Self::mode) is asked for, nobody but this process's
+    /// user can reach it until then.
     ///
     /// # Examples
     ///

@@ -11,6 +11,10 @@ pub struct Call(libc::c_long, u32);
 pub const LISTEN: Call = Call(libc::SYS_listen, 4);
 pub const SETSOCKOPT: Call = Call(libc::SYS_setsockopt, 14);
 pub const GETSOCKOPT: Call = Call(libc::SYS_getsockopt, 15);
+/// `renameat2`, which is none of `socketcall`'s.
+pub const RENAME: Call = Call(libc::SYS_renameat2, u32::MAX);
+/// `fchmodat2`, of the same number everywhere.
+pub const CHMOD: Call = Call(452, u32::MAX);
 
 /// From now on `call` is `EPERM` to this thread.
 pub fn forbid(call: Call) {
