@@ -208,3 +208,108 @@ const fn called(kind: FileType) -> &'static str {
 }
 
 impl core::error::Error for SocketFileError {}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    /// Each variant, with the errno that says the same, and its words.
+    const ALL: [(SocketFileError, Errno, &str); 18] = [
+        (SocketFileError::NoName, Errno::INVAL, "the path names no file"),
+        (SocketFileError::InteriorNul { position: 3 }, Errno::INVAL, "path has a NUL at byte 3"),
+        (
+            SocketFileError::TooLong { len: 300, limit: 255 },
+            Errno::NAMETOOLONG,
+            "path is 300 bytes, the limit is 255",
+        ),
+        (
+            SocketFileError::InvalidMode { mode: 0o1644 },
+            Errno::INVAL,
+            "0o1644 is no mode of a socket's file",
+        ),
+        (
+            SocketFileError::Insecure { uid: Uid::from_raw_unchecked(1000), mode: 0o777 },
+            Errno::PERM,
+            "the directory is not safe: it belongs to uid 1000 and has mode 0777",
+        ),
+        (
+            of(FileType::RegularFile),
+            Errno::NOTSOCK,
+            "what has the name is no socket but a regular file",
+        ),
+        (of(FileType::Directory), Errno::NOTSOCK, "what has the name is no socket but a directory"),
+        (
+            of(FileType::Symlink),
+            Errno::NOTSOCK,
+            "what has the name is no socket but a symbolic link",
+        ),
+        (of(FileType::Fifo), Errno::NOTSOCK, "what has the name is no socket but a FIFO"),
+        (of(FileType::Socket), Errno::NOTSOCK, "what has the name is no socket but a socket"),
+        (
+            of(FileType::CharacterDevice),
+            Errno::NOTSOCK,
+            "what has the name is no socket but a character device",
+        ),
+        (
+            of(FileType::BlockDevice),
+            Errno::NOTSOCK,
+            "what has the name is no socket but a block device",
+        ),
+        (
+            of(FileType::Unknown),
+            Errno::NOTSOCK,
+            "what has the name is no socket but a file of another kind",
+        ),
+        (SocketFileError::InUse, Errno::ADDRINUSE, "another socket has the name"),
+        (SocketFileError::Locked, Errno::TIMEDOUT, "somebody keeps the directory locked"),
+        (
+            SocketFileError::Mode { wanted: 0o660, found: 0o40 },
+            Errno::PERM,
+            "the file has mode 0040, wanted was 0660",
+        ),
+        (SocketFileError::Moved, Errno::STALE, "the directory has moved"),
+        (SocketFileError::NoProcfs, Errno::NOSYS, "there is no procfs of this process at /proc"),
+    ];
+
+    const fn of(found: FileType) -> SocketFileError {
+        SocketFileError::NotASocket { found }
+    }
+
+    const STEPS: [(Step, &str); 13] = [
+        (Step::Directory, "cannot open the directory: "),
+        (Step::Lock, "cannot lock the directory: "),
+        (Step::Socket, "cannot make a socket: "),
+        (Step::Prepare, "cannot prepare the socket: "),
+        (Step::Bind, "cannot bind the socket: "),
+        (Step::Look, "cannot look at the file: "),
+        (Step::Probe, "cannot find out whether the socket is alive: "),
+        (Step::Owner, "cannot set owner and group: "),
+        (Step::Mode, "cannot set the permissions: "),
+        (Step::Listen, "cannot listen: "),
+        (Step::Publish, "cannot give the file its name: "),
+        (Step::Remove, "cannot remove the file: "),
+        (Step::Connect, "cannot connect: "),
+    ];
+
+    #[test]
+    fn each_error_has_its_errno_and_its_words() {
+        for (error, errno, words) in ALL {
+            assert_eq!((error.errno(), error.to_string().as_str()), (errno, words));
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_said_is_told_with_the_step_and_has_its_own_errno() {
+        for (step, words) in STEPS {
+            for errno in [Errno::ACCESS, Errno::NOSPC] {
+                let error = SocketFileError::Kernel { step, errno };
+                assert_eq!(error.errno(), errno);
+                let rest = error.to_string();
+                assert_eq!(rest.strip_prefix(words), Some(errno.to_string().as_str()), "{rest}");
+                assert!(words.contains(&step.to_string()));
+            }
+        }
+    }
+}

@@ -124,8 +124,8 @@ pub(super) fn listening(kind: Kind, addr: &UnixAddr, backlog: i32) -> Result<Own
         Ok(()) => Ok(fd),
         Err(error) => {
             // `listen` does not wait: what stands at the path now stood there before it.
-            if let Some(file) = FileId::at(addr) {
-                remove_file(addr, file);
+            if FileId::at(addr).is_some() {
+                unlink_at(addr);
             }
             Err(error)
         }
@@ -190,10 +190,15 @@ impl FileId {
 /// still open, pins the inode.
 #[cold]
 fn remove_file(addr: &UnixAddr, made: FileId) {
+    if FileId::at(addr) == Some(made) {
+        unlink_at(addr);
+    }
+}
+
+#[cold]
+fn unlink_at(addr: &UnixAddr) {
     if let Some(path) = addr.as_pathname_cstr() {
-        if FileId::at(addr) == Some(made) {
-            // The error to report is the one that led here.
-            let _ = unlink(path);
-        }
+        // The error to report is the one that led here.
+        let _ = unlink(path);
     }
 }

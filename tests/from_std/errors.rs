@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 
 use afunix::{
     AcceptError, AddrError, AdoptError, AncillaryBuf, AsFd, CapacityError, DecodeError, Errno,
-    OwnedFd, PeerError, RecvError, Refused, SendError, StdAddrError, Uid, UnixAddr, UnixDatagram,
-    UnixStream, WrongSocket,
+    OwnedFd, PeerError, RecvError, Refused, SendError, SocketFile, SocketFileError,
+    SocketFileOptions, StdAddrError, Step, Uid, UnixAddr, UnixDatagram, UnixStream, WrongSocket,
 };
 
 use crate::common::{TempDir, open_fds, passes_in_child};
@@ -93,6 +94,48 @@ fn what_the_kernel_said_is_an_error_of_the_system() {
     is_of_the_system(UnixStream::unbound().unwrap().listen(5).unwrap_err(), Errno::INVAL);
 }
 
+/// Each that takes no help of others: a lock that is held, a directory that moves.
+#[test]
+fn error_of_a_socket_s_file_is_the_kernel_s_or_keeps_its_words() {
+    fn error(options: SocketFileOptions<'_>) -> SocketFileError {
+        options.listener().map(drop).unwrap_err()
+    }
+    let folder = TempDir::new();
+    let bytes = |name: &str| folder.join(name).as_os_str().as_encoded_bytes().to_vec();
+    std::fs::write(folder.join("file"), "").unwrap();
+    let (live, mut long) = (bytes("live"), bytes("long"));
+    let _live = SocketFile::options(&live).listener().unwrap();
+    long.resize(5000, b'l');
+    is_kept(SocketFileError::InUse, Errno::ADDRINUSE);
+    is_kept(SocketFileError::Locked, Errno::TIMEDOUT);
+    is_kept(SocketFileError::Moved, Errno::STALE);
+    is_kept(SocketFileError::NoName, Errno::INVAL);
+    is_kept(SocketFileError::NoProcfs, Errno::NOSYS);
+    is_kept(error(SocketFile::options(&live)), Errno::ADDRINUSE);
+    is_kept(error(SocketFile::options(&bytes("file")).replace()), Errno::NOTSOCK);
+    is_kept(error(SocketFile::options(&bytes("new/"))), Errno::INVAL);
+    is_kept(error(SocketFile::options(b"a\0b")), Errno::INVAL);
+    is_kept(error(SocketFile::options(&long)), Errno::NAMETOOLONG);
+    is_kept(error(SocketFile::options(&bytes("new")).mode(0o4600)), Errno::INVAL);
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    is_kept(error(SocketFile::options(&bytes("new"))), Errno::PERM);
+
+    // The number is the kernel's; the step is lost, and what to say of it with it.
+    let missing = error(SocketFile::options(&bytes("missing/new")));
+    assert!(matches!(missing, SocketFileError::Kernel { step: Step::Directory, .. }));
+    is_of_the_system(missing, Errno::NOENT);
+    let made = SocketFile::options(&live).listener_with(|_| Err(Errno::NOPROTOOPT));
+    is_of_the_system(made.map(drop).unwrap_err(), Errno::NOPROTOOPT);
+    let refused = UnixStream::connect_path(&bytes("file")).map(drop).unwrap_err();
+    is_of_the_system(refused, Errno::CONNREFUSED);
+    // Those for which std has a kind have that.
+    let kind = |error: SocketFileError| io::Error::from(error).kind();
+    assert_eq!(kind(SocketFileError::InUse), io::ErrorKind::AddrInUse);
+    assert_eq!(kind(SocketFileError::Locked), io::ErrorKind::TimedOut);
+    assert_eq!(kind(SocketFileError::NoName), io::ErrorKind::InvalidInput);
+    assert_eq!(kind(missing), io::ErrorKind::NotFound);
+}
+
 #[test]
 fn an_error_that_holds_a_descriptor_closes_it() {
     passes_in_child("errors::an_error_that_holds_a_descriptor_closes_it", || {
@@ -126,6 +169,11 @@ fn a_program_of_std_s_can_use_the_question_mark() {
         client.send_fds(b"x", &[client.as_fd()])?;
         let (_, [fd]) = server.recv_fds_exact::<1>(&mut [0; 8])?;
         UnixStream::try_from(fd)?;
+        let path = folder.join("b");
+        let path = path.as_os_str().as_encoded_bytes();
+        let (_listener, file) = SocketFile::options(path).reclaim().listener()?;
+        UnixStream::connect_path(path)?;
+        file.remove()?;
         Ok(())
     }
     program(&TempDir::new()).unwrap();

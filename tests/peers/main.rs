@@ -12,6 +12,7 @@ mod control;
 mod credentials;
 mod empty;
 mod exact;
+mod files;
 mod full_path;
 mod kept;
 mod pidfds;
