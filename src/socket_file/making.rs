@@ -10,7 +10,7 @@ use super::lock::Lock;
 use super::options::SocketFileOptions;
 use super::place::{Node, Place, kernel, permissions};
 use super::procfs::{chmod, through, umask};
-use super::removing::{clear_left_over, reclaim, remove, unlink_if};
+use super::removing::{clear_left_over, reclaim, remove, stale, unlink_if};
 use crate::addr::UnixAddr;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::borrow;
@@ -193,8 +193,17 @@ impl Making<'_> {
                 None => publish_new(self.place),
                 Some(found) if self.options.replace => {
                     found.require_socket()?;
-                    exchange(self.place)
+                    exchange(self.place, Node::require_socket)
                 }
+                // Not by `make_room`, which would move it to the temporary name: that is taken.
+                Some(_) if self.options.reclaim => match stale(self.place)? {
+                    // `_file` keeps the inode from being used again until then.
+                    Some((_file, node)) => exchange(self.place, |found| match found == node {
+                        true => Ok(()),
+                        false => Err(kernel(Step::Publish)(Errno::EXIST)),
+                    }),
+                    None => continue,
+                },
                 Some(_) => {
                     self.make_room()?;
                     continue;
@@ -260,8 +269,12 @@ fn publish_new(place: &Place) -> Result<(), SocketFileError> {
     only_one
 }
 
-/// Gives the file a name that a socket has, which the name leads to until then.
-fn exchange(place: &Place) -> Result<(), SocketFileError> {
+/// Gives the file a name that a socket has, which the name leads to until then. What `may_go` refuses
+/// gets its name back.
+fn exchange(
+    place: &Place,
+    may_go: impl Fn(Node) -> Result<(), SocketFileError>,
+) -> Result<(), SocketFileError> {
     let (from, to) = (place.temporary(), place.name());
     match place.rename(from, to, RenameFlags::EXCHANGE) {
         Err(errno) if lacks(errno) => {
@@ -271,7 +284,7 @@ fn exchange(place: &Place) -> Result<(), SocketFileError> {
     }
     // The last look, at what nobody can put another file in the place of: it has another name now.
     let replaced = match place.look(from) {
-        Ok(Some(found)) => found.require_socket().and_then(|()| place.unlink(from)),
+        Ok(Some(found)) => may_go(found).and_then(|()| place.unlink(from)),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
