@@ -143,14 +143,11 @@ impl Making<'_> {
 
     /// What is to be done once the socket has this name, to which it was bound by `path`, if by one.
     fn bound(&mut self, name: &CStr, path: Option<&UnixAddr>) -> Result<Bound, SocketFileError> {
-        let node = self.place.look(name)?.ok_or(SocketFileError::Moved)?;
-        // The kernel went the whole way once more, and may have come to another directory.
-        if let Some(path) = path.and_then(UnixAddr::as_pathname_cstr) {
-            if Node::at(path) != Some(node) {
-                return Err(SocketFileError::Moved);
-            }
-        }
-        node.require_socket()?;
+        let node = match self.find(name, path) {
+            // Once more, or what was bound would be left there.
+            Err(SocketFileError::Kernel { .. }) => self.find(name, path)?,
+            found => found?,
+        };
         match self.set_up(name, node) {
             Ok(file) => Ok(Bound { file, node }),
             Err(error) => {
@@ -159,6 +156,18 @@ impl Making<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Which file the socket has, once it was bound to this name.
+    fn find(&self, name: &CStr, path: Option<&UnixAddr>) -> Result<Node, SocketFileError> {
+        let node = self.place.look(name)?.ok_or(SocketFileError::Moved)?;
+        // The kernel went the whole way once more, and may have come to another directory.
+        if let Some(path) = path.and_then(UnixAddr::as_pathname_cstr) {
+            if Node::at(path)? != Some(node) {
+                return Err(SocketFileError::Moved);
+            }
+        }
+        node.require_socket().map(|()| node)
     }
 
     fn set_up(&self, name: &CStr, node: Node) -> Result<OwnedFd, SocketFileError> {
