@@ -8,7 +8,9 @@
 mod common;
 
 mod acts;
+mod descriptors;
 mod naive;
 mod operations;
+mod refused;
 mod replaced;
 mod world;

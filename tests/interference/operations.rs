@@ -49,6 +49,7 @@ pub const OPERATIONS: [Operation; 12] = [
 ];
 
 /// What the operation gave; the sockets are open as long as it lives.
+#[allow(dead_code)]
 #[derive(Debug)]
 pub enum Made {
     Listener(UnixListener, SocketFile),
@@ -109,7 +110,8 @@ impl Operation {
 
     /// The options; with a mode that the umask takes from, and a group, so that each step is made.
     fn options(self, path: &[u8]) -> SocketFileOptions<'_> {
-        let options = SocketFile::options(path).mode(0o666).group(group());
+        let options = SocketFile::options(path).mode(0o666);
+        let options = if self == Self::Datagram { options } else { options.group(group()) };
         match self {
             Self::Plain | Self::At | Self::Datagram | Self::Remove | Self::RemoveBeside => options,
             Self::Reclaim | Self::ReclaimNothing => options.reclaim(),
@@ -119,7 +121,7 @@ impl Operation {
         }
     }
 
-    fn make(self, ready: &Ready, path: &[u8]) -> Result<Made, SocketFileError> {
+    pub fn make(self, ready: &Ready, path: &[u8]) -> Result<Made, SocketFileError> {
         let listener = |options: SocketFileOptions<'_>| {
             options.listener().map(|(listener, file)| Made::Listener(listener, file))
         };
@@ -144,14 +146,15 @@ pub fn group() -> Gid {
 }
 
 /// What an operation begins with.
-enum Ready {
+#[allow(dead_code)]
+pub enum Ready {
     Nothing,
     Folder(OwnedFd),
     File(UnixListener, SocketFile),
 }
 
 impl Ready {
-    fn new(operation: Operation, path: &[u8], folder: &Path) -> Self {
+    pub fn new(operation: Operation, path: &[u8], folder: &Path) -> Self {
         match operation {
             Operation::Remove | Operation::RemoveBeside => {
                 let (listener, file) = operation.options(path).listener().unwrap();
