@@ -9,6 +9,8 @@ mod common;
 
 mod acts;
 mod descriptors;
+mod life;
+mod locked;
 mod naive;
 mod operations;
 mod refused;

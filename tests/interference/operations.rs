@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use afunix::{
     AsFd, AsRawFd, Gid, OwnedFd, SocketFile, SocketFileError, SocketFileOptions, UnixDatagram,
@@ -67,6 +69,9 @@ pub struct Told {
     pub again: Option<Result<bool, SocketFileError>>,
 }
 
+/// How long each waits for the lock, in milliseconds.
+pub static LOCK_WAIT: AtomicU64 = AtomicU64::new(5000);
+
 /// What had the name before.
 #[derive(Debug, Default)]
 pub struct Before {
@@ -110,7 +115,8 @@ impl Operation {
 
     /// The options; with a mode that the umask takes from, and a group, so that each step is made.
     fn options(self, path: &[u8]) -> SocketFileOptions<'_> {
-        let options = SocketFile::options(path).mode(0o666);
+        let wait = Duration::from_millis(LOCK_WAIT.load(Ordering::Relaxed));
+        let options = SocketFile::options(path).mode(0o666).lock_wait(wait);
         let options = if self == Self::Datagram { options } else { options.group(group()) };
         match self {
             Self::Plain | Self::At | Self::Datagram | Self::Remove | Self::RemoveBeside => options,
