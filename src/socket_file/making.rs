@@ -143,14 +143,11 @@ impl Making<'_> {
 
     /// What is to be done once the socket has this name, to which it was bound by `path`, if by one.
     fn bound(&mut self, name: &CStr, path: Option<&UnixAddr>) -> Result<Bound, SocketFileError> {
-        let node = self.place.look(name)?.ok_or(SocketFileError::Moved)?;
-        // The kernel went the whole way once more, and may have come to another directory.
-        if let Some(path) = path.and_then(UnixAddr::as_pathname_cstr) {
-            if Node::at(path) != Some(node) {
-                return Err(SocketFileError::Moved);
-            }
-        }
-        node.require_socket()?;
+        let node = match self.find(name, path) {
+            // Once more, or what was bound would be left there.
+            Err(SocketFileError::Kernel { .. }) => self.find(name, path)?,
+            found => found?,
+        };
         match self.set_up(name, node) {
             Ok(file) => Ok(Bound { file, node }),
             Err(error) => {
@@ -159,6 +156,18 @@ impl Making<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Which file the socket has, once it was bound to this name.
+    fn find(&self, name: &CStr, path: Option<&UnixAddr>) -> Result<Node, SocketFileError> {
+        let node = self.place.look(name)?.ok_or(SocketFileError::Moved)?;
+        // The kernel went the whole way once more, and may have come to another directory.
+        if let Some(path) = path.and_then(UnixAddr::as_pathname_cstr) {
+            if Node::at(path)? != Some(node) {
+                return Err(SocketFileError::Moved);
+            }
+        }
+        node.require_socket().map(|()| node)
     }
 
     fn set_up(&self, name: &CStr, node: Node) -> Result<OwnedFd, SocketFileError> {
@@ -213,15 +222,14 @@ impl Making<'_> {
         if self.options.replace {
             return exchange(self.place, None);
         }
-        match &self.lock {
-            Some(lock) if self.options.reclaim => {
-                // The descriptor keeps the inode from being used again meanwhile.
-                match stale(self.place, lock)? {
-                    Some((_file, node)) => exchange(self.place, Some(node)),
-                    None => publish_new(self.place),
-                }
-            }
-            _ => Err(SocketFileError::InUse),
+        if !self.options.reclaim {
+            return Err(SocketFileError::InUse);
+        }
+        // Not by `reclaim`, which would move it to the temporary name: that is taken.
+        match stale(self.place)? {
+            // `_file` keeps the inode from being used again until then.
+            Some((_file, node)) => exchange(self.place, Some(node)),
+            None => publish_new(self.place),
         }
     }
 
@@ -292,7 +300,8 @@ fn exchange(place: &Place, only: Option<Node>) -> Result<(), SocketFileError> {
     // The last look, at what nobody can put another file in the place of: it has another name now.
     let replaced = match place.look(from) {
         Ok(Some(found)) => match only {
-            Some(node) if found != node => found.require_socket().and(Err(SocketFileError::InUse)),
+            // There is another one by now, to be looked at.
+            Some(node) if found != node => Err(kernel(Step::Publish)(Errno::EXIST)),
             _ => found.require_socket().and_then(|()| place.unlink(from)),
         },
         Ok(None) => Ok(()),

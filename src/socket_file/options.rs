@@ -253,6 +253,7 @@ impl<'a> SocketFileOptions<'a> {
     ///
     /// Without it a listener's file is there for an instant in which connections are refused. It is made by
     /// `renameat2`, where that cannot be by `link`, so that no other file is replaced. With
+    /// [`reclaim`](Self::reclaim) it is exchanged for a stale one, as `replace` does. With
     /// [`replace`](Self::replace) it is so anyway; and for datagrams, if [`mode`](Self::mode) has what the
     /// umask takes away, or there is an [`owner`](Self::owner) or [`group`](Self::group).
     ///

@@ -179,9 +179,13 @@ impl Node {
         Self { dev, ino, kind: FileType::from_raw_mode(stat.st_mode) }
     }
 
-    /// What a path leads to, a symbolic link itself.
-    pub(super) fn at(path: &CStr) -> Option<Self> {
-        statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| Self::of(&stat))
+    /// What a path leads to, a symbolic link itself; `None` if it leads nowhere.
+    pub(super) fn at(path: &CStr) -> Result<Option<Self>, SocketFileError> {
+        match statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Self::of(&stat))),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(kernel(Step::Look)(errno)),
+        }
     }
 
     pub(super) fn is_socket(self) -> bool {

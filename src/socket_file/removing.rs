@@ -22,12 +22,8 @@ fn is_alive(file: BorrowedFd<'_>) -> Result<bool, SocketFileError> {
     Ok(connect(borrow(&probe), &addr) != Err(Errno::CONNREFUSED))
 }
 
-/// What has the name of this place, if nobody has that socket any more; the descriptor keeps its inode from
-/// being used again. `None` if nothing has the name; all else is an error.
-pub(super) fn stale(
-    place: &Place,
-    _lock: &Lock,
-) -> Result<Option<(OwnedFd, Node)>, SocketFileError> {
+/// The socket at the name of this place, if nobody has it any more; all else there is an error.
+pub(super) fn stale(place: &Place) -> Result<Option<(OwnedFd, Node)>, SocketFileError> {
     let Some((file, node)) = place.open_node(place.name())? else {
         return Ok(None);
     };
@@ -40,7 +36,8 @@ pub(super) fn stale(
 
 /// Makes room at the name of this place: removes a socket that nobody has any more.
 pub(super) fn reclaim(place: &Place, lock: &Lock) -> Result<(), SocketFileError> {
-    match stale(place, lock)? {
+    match stale(place)? {
+        // `_file` keeps the inode from being used again until then.
         Some((_file, node)) => remove(place, lock, node).map(drop),
         None => Ok(()),
     }
@@ -49,23 +46,29 @@ pub(super) fn reclaim(place: &Place, lock: &Lock) -> Result<(), SocketFileError>
 /// Removes the file if it is still that one; the answer is whether it was.
 ///
 /// Between a look and `unlink` somebody who knows nothing of locks may put another file there. So it is
-/// taken off the name first; and put back if it was another one.
-pub(super) fn remove(place: &Place, _lock: &Lock, node: Node) -> Result<bool, SocketFileError> {
+/// taken off the name first; and put back if it was another one, or cannot be removed.
+///
+/// The temporary name is not this process's own meanwhile.
+pub(super) fn remove(place: &Place, lock: &Lock, node: Node) -> Result<bool, SocketFileError> {
     if place.look(place.name())? != Some(node) {
         return Ok(false);
     }
-    match place.rename(place.name(), place.temporary(), RenameFlags::NOREPLACE) {
+    let mut moved = place.rename(place.name(), place.temporary(), RenameFlags::NOREPLACE);
+    if moved == Err(Errno::EXIST) && clear_left_over(place, lock).is_ok() {
+        moved = place.rename(place.name(), place.temporary(), RenameFlags::NOREPLACE);
+    }
+    match moved {
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(false),
         // The file system cannot, or the disk is full; what is in the way there is another matter.
         Err(_) => return unlink_if(place, place.name(), node),
     }
-    if unlink_if(place, place.temporary(), node)? {
-        return Ok(true);
+    let removed = unlink_if(place, place.temporary(), node);
+    if removed != Ok(true) {
+        // It keeps the other name if this one has a file again.
+        let _ = place.rename(place.temporary(), place.name(), RenameFlags::NOREPLACE);
     }
-    // It keeps the other name if this one has a file again.
-    let _ = place.rename(place.temporary(), place.name(), RenameFlags::NOREPLACE);
-    Ok(false)
+    removed
 }
 
 /// [`remove`] where the name is the temporary one, or there is no way to move a file.

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod passes;
 pub mod raw;
 pub mod seccomp;
+pub mod stepper;
 pub mod trace;
 
 use std::io::{ErrorKind, Read, Write};

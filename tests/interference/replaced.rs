@@ -1,0 +1,183 @@
+//! The file, or the folder, is replaced between any two steps of an operation.
+
+use afunix::{SocketFile, SocketFileError};
+
+use crate::acts::{ACTS, Act, Acted};
+use crate::common::stepper::{Call, Go, Stop, is_usable};
+use crate::common::{Watchdog, passes_in_child};
+use crate::operations::{Before, Operation, Told, run};
+use crate::world::{NAME, Node, TEMPORARY, World, entries, is_socket, node};
+
+macro_rules! test_each {
+    ($($test:ident $operation:ident)+) => {
+        $(#[test]
+        fn $test() {
+            let test = concat!("replaced::", stringify!($test));
+            passes_in_child(test, || each_act_at_each_stop(Operation::$operation));
+        })+
+    };
+}
+
+test_each! {
+    plain Plain
+    at At
+    reclaim Reclaim
+    reclaim_nothing ReclaimNothing
+    replace_server ReplaceServer
+    replace_stale ReplaceStale
+    replace_nothing ReplaceNothing
+    publish_ready PublishReady
+    reclaim_ready ReclaimReady
+    datagram Datagram
+    remove Remove
+    remove_beside RemoveBeside
+}
+
+/// What both did.
+struct Round {
+    world: World,
+    before: Before,
+    acted: Acted,
+    told: Told,
+    /// The call after which somebody else acted.
+    last: Option<Call>,
+}
+
+fn each_act_at_each_stop(operation: Operation) {
+    if !is_usable() {
+        return;
+    }
+    // SAFETY: a number alone.
+    unsafe { libc::umask(0o077) };
+    let mut stops = Vec::new();
+    for act in ACTS {
+        let _watchdog = Watchdog::new();
+        let mut count = 0;
+        while let Some(round) = interfere(operation, act, count) {
+            round.check(operation, &format!("{operation:?}, {act:?} at stop {count}"));
+            count += 1;
+        }
+        stops.push(count);
+    }
+    println!("{operation:?}: {stops:?} stops");
+    assert!(stops.iter().all(|count| *count >= 9), "{stops:?}");
+}
+
+/// Has a process do it, and somebody else that act before its call of this number, or after the last. `None`
+/// if it has fewer.
+fn interfere(operation: Operation, act: Act, at: usize) -> Option<Round> {
+    let world = World::new();
+    let before = operation.before(&world);
+    let (mut acted, mut last, mut count) = (None, None, 0);
+    let told = run(operation, &world, false, |_, stop| {
+        if count == at && matches!(stop, Stop::Before(..) | Stop::Done) {
+            acted = Some(Acted::new(act, &world));
+        }
+        count += 1;
+        match stop {
+            Stop::Before(_, call) if acted.is_none() => last = Some(call),
+            _ => {}
+        }
+        Go::On
+    });
+    let told = told.told();
+    acted.map(|acted| Round { world, before, acted, told, last })
+}
+
+impl Round {
+    fn check(&self, operation: Operation, what: &str) {
+        let left = (self.world.entries(), entries(&self.world.moved()));
+        let what = &format!("{what} after {:?}: {:?}, left {left:?}", self.last, self.told);
+        let foreign = self.acted.foreign.as_ref().map(|foreign| foreign.node);
+        let made = self.told.node;
+        if !self.was_replaced(operation) {
+            assert!(self.acted.is_intact(&self.world), "{what}");
+        }
+        for folder in [self.world.folder(), self.world.moved()] {
+            let left = node(&folder.join(TEMPORARY));
+            let may_be = self.told.answer == Err(SocketFileError::Moved)
+                || operation == Operation::RemoveBeside;
+            assert!(left.is_none() || may_be, "{what}");
+            assert!(left.is_none() || is_socket(&folder.join(TEMPORARY)), "{what}");
+            assert!(left.is_none() || left != foreign, "{what}");
+        }
+        match self.told.answer {
+            Ok(true) if operation.removes() => assert!(!self.has(made), "{what}"),
+            Ok(false) => assert_eq!(self.acted.displaced, made, "{what}"),
+            // Of two sockets that come to the name between the bind and the first look at it nothing
+            // tells which is which.
+            Ok(true) if foreign == made => {
+                assert!(self.last.is_some_and(|call| call.is(libc::SYS_bind)), "{what}");
+                assert_eq!(self.acted.act, Act::Server, "{what}");
+            }
+            Ok(true) => assert!(self.has(made) || self.acted.displaced == made, "{what}"),
+            Err(error) => self.check_failed(error, what),
+        }
+        self.check_next_start(what);
+    }
+
+    /// Whether a server was put at the name in time to be replaced, as it may be.
+    fn was_replaced(&self, operation: Operation) -> bool {
+        operation.replaces()
+            && self.told.answer == Ok(true)
+            && matches!(self.acted.act, Act::Server | Act::FolderTaken)
+            && node(&self.world.path()) == self.told.node
+    }
+
+    /// Whether this has the name, in the folder or where that was moved.
+    fn has(&self, file: Option<Node>) -> bool {
+        let folders = [self.world.folder(), self.world.moved()];
+        folders.iter().any(|folder| node(&folder.join(NAME)) == file)
+    }
+
+    /// It says what is the matter, and has left nothing of its own.
+    fn check_failed(&self, error: SocketFileError, what: &str) {
+        use SocketFileError::{InUse, Moved, NotASocket};
+        let act = self.acted.act;
+        assert!(
+            match error {
+                Moved => true,
+                InUse => matches!(act, Act::Server | Act::FolderTaken),
+                NotASocket { .. } => act.is_file() || act == Act::Link,
+                _ => false,
+            },
+            "{what}"
+        );
+        for folder in [self.world.folder(), self.world.moved()] {
+            let found = node(&folder.join(NAME));
+            let foreign = self.acted.foreign.as_ref().map(|foreign| foreign.node);
+            let is_known = found.is_none() || found == foreign || found == self.before.node;
+            // Bound where the path leads, and not where the folder is that was looked at.
+            assert!(is_known || (error == Moved && act.moves_the_folder()), "{what}");
+        }
+        if self.before.server.is_some() && self.acted.displaced.is_none() {
+            let paths = [self.world.path(), self.world.moved().join(NAME)];
+            assert!(paths.iter().any(|path| self.before.is_served(path)), "{what}");
+        }
+    }
+
+    /// Who comes next finds nothing in the way but what others have.
+    fn check_next_start(&self, what: &str) {
+        use std::os::unix::ffi::OsStrExt;
+        for folder in [self.world.folder(), self.world.moved()] {
+            if !folder.exists() {
+                continue;
+            }
+            let path = folder.join(NAME);
+            let found = node(&path);
+            let is_served = std::os::unix::net::UnixStream::connect(&path).is_ok();
+            let options = SocketFile::options(path.as_os_str().as_bytes()).reclaim();
+            let next = options.listener().map(drop);
+            match next {
+                Ok(()) => assert!(found.is_none() || (is_socket(&path) && !is_served), "{what}"),
+                Err(SocketFileError::InUse) => assert!(is_served, "{what}"),
+                Err(SocketFileError::NotASocket { .. }) => {
+                    assert!(found.is_some() && !is_socket(&path), "{what}");
+                }
+                Err(error) => panic!("{what}: the next start: {error:?}"),
+            }
+            assert!(next.is_ok() || node(&path) == found, "{what}");
+            assert_eq!(node(&folder.join(TEMPORARY)), None, "{what}");
+        }
+    }
+}
