@@ -15,7 +15,7 @@ use crate::stepper::{Call, Stop, Traced, between_marks, is_there_ptrace};
 
 /// What has the name at first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Before {
+pub enum Before {
     Nothing,
     Stale,
     Live,
@@ -23,18 +23,18 @@ enum Before {
 
 /// What is killed.
 #[derive(Clone, Copy)]
-struct Case {
-    name: &'static str,
-    kind: Kind,
-    before: Before,
+pub struct Case {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub before: Before,
     /// How it starts.
-    start: fn(&[u8], Kind) -> Result<Server, Refusal>,
+    pub start: fn(&[u8], Kind) -> Result<Server, Refusal>,
     /// How its successor does.
-    retry: fn(&[u8], Kind) -> Result<Server, Refusal>,
+    pub retry: fn(&[u8], Kind) -> Result<Server, Refusal>,
     /// Whether it starts and stays whole, and is killed while it removes its file.
-    removes: bool,
+    pub removes: bool,
     /// At which calls it must have been killed, at least.
-    calls: &'static [&'static str],
+    pub calls: &'static [&'static str],
 }
 
 fn options(path: &[u8]) -> SocketFileOptions<'_> {
@@ -45,15 +45,15 @@ fn plain(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
     Server::make(options(path), kind)
 }
 
-fn reclaim(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
+pub fn reclaim(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
     Server::make(options(path).reclaim(), kind)
 }
 
-fn replace(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
+pub fn replace(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
     Server::make(options(path).replace(), kind)
 }
 
-fn publish_ready(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
+pub fn publish_ready(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
     Server::make(options(path).publish_ready(), kind)
 }
 
@@ -62,11 +62,11 @@ fn reclaim_published_ready(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
 }
 
 /// With a mode that the umask of the test takes from.
-fn widened(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
+pub fn widened(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
     Server::make(options(path).mode(0o666), kind)
 }
 
-fn reclaim_widened(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
+pub fn reclaim_widened(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
     use std::os::unix::fs::PermissionsExt;
     let server = Server::make(options(path).mode(0o666).reclaim(), kind)?;
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
@@ -75,10 +75,10 @@ fn reclaim_widened(path: &[u8], kind: Kind) -> Result<Server, Refusal> {
 }
 
 /// A folder with the name, and with what is nobody's business: a file, and a socket that lives.
-struct World {
-    folder: TempDir,
-    name: &'static str,
-    path: Vec<u8>,
+pub struct World {
+    pub folder: TempDir,
+    pub name: &'static str,
+    pub path: Vec<u8>,
     neighbour: Server,
     neighbour_path: Vec<u8>,
     /// Who has the name, if somebody has.
@@ -90,7 +90,7 @@ const FILE: &str = "control.afunix";
 const SOCKET: &str = ".control";
 
 impl World {
-    fn new(case: &Case) -> Self {
+    pub fn new(case: &Case) -> Self {
         let folder = TempDir::new();
         let bytes = |name: &str| folder.join(name).as_os_str().as_bytes().to_vec();
         let (path, neighbour_path) = (bytes(case.name), bytes(SOCKET));
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// What was lost by the kill.
-    fn check_after_kill(&self) -> Result<(), String> {
+    pub fn check_after_kill(&self) -> Result<(), String> {
         let (Some(old), now) = (&self.old, naive::inode(&self.path)) else { return Ok(()) };
         let is_in_place = old.file.as_ref().unwrap().is_in_place() == Ok(true);
         match now {
@@ -121,7 +121,7 @@ impl World {
     }
 
     /// What is wrong once another server has started.
-    fn check_after_retry(&self, server: Server) -> Result<(), String> {
+    pub fn check_after_retry(&self, server: Server) -> Result<(), String> {
         reaches(&self.path, &server)?;
         self.check_files(&[self.name])?;
         if server.file.is_none_or(|file| file.remove() == Ok(true)) {
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// Whether there are these names, and the neighbours as they were.
-    fn check_files(&self, own: &[&str]) -> Result<(), String> {
+    pub fn check_files(&self, own: &[&str]) -> Result<(), String> {
         let mut expected = [own, &[FILE, SOCKET]].concat();
         expected.sort_unstable();
         let found = names(self.folder.path());
@@ -154,26 +154,29 @@ struct Kills {
     wrong: Vec<String>,
 }
 
-/// Starts it as the case has it, and stops it at its `steps`th stop; the call is that of the stop, if it
-/// is an entry. `None` if it has no so many.
-fn stopped(case: &Case, world: &World, steps: u32) -> Option<(Traced, Option<Call>)> {
-    let mut traced = Traced::start(|| {
+/// Starts it as the case has it, and stops it before its first call.
+pub fn start(case: &Case, world: &World) -> Traced {
+    Traced::start(|| {
         if case.removes {
             let server = (case.start)(&world.path, case.kind).unwrap();
             return between_marks(|| u8::from(server.file.unwrap().remove() != Ok(true)));
         }
-        let _server = between_marks(|| (case.start)(&world.path, case.kind)).unwrap();
-        0
-    });
+        u8::from(between_marks(|| (case.start)(&world.path, case.kind)).is_err())
+    })
+}
+
+/// Lets it go on to its `steps`th stop; the call is that of the stop, if it is an entry. `None` if it has
+/// no so many.
+pub fn stop_at(traced: &mut Traced, steps: u32) -> Option<Option<Call>> {
     let mut last = None;
-    for _ in 0..=steps {
+    for _ in 0..steps {
         last = match traced.step() {
             Stop::Done => return None,
             Stop::Entry(call) => Some(call),
             Stop::Exit => None,
         };
     }
-    Some((traced, last))
+    Some(last)
 }
 
 /// Kills it at each stop, and lets another start after that.
@@ -181,7 +184,8 @@ fn kill_at_each_stop(case: &Case) -> Kills {
     let mut kills = Kills::default();
     loop {
         let world = World::new(case);
-        let Some((traced, call)) = stopped(case, &world, kills.count) else {
+        let mut traced = start(case, &world);
+        let Some(call) = stop_at(&mut traced, kills.count + 1) else {
             return kills;
         };
         traced.kill();
@@ -197,7 +201,7 @@ fn kill_at_each_stop(case: &Case) -> Kills {
     }
 }
 
-const PLAIN: Case = Case {
+pub const PLAIN: Case = Case {
     name: "control",
     kind: Kind::Stream,
     before: Before::Nothing,
@@ -208,7 +212,7 @@ const PLAIN: Case = Case {
 };
 
 /// A name that no address has room for.
-const LONGEST: &str = match std::str::from_utf8(&[b'n'; 255]) {
+pub const LONGEST: &str = match std::str::from_utf8(&[b'n'; 255]) {
     Ok(name) => name,
     Err(_) => "",
 };
@@ -323,12 +327,12 @@ fn removal_of_a_file_whose_socket_lives_on() {
             return;
         }
         let (mut given_back, mut removed) = (0, 0);
-        for steps in 0.. {
+        for steps in 1.. {
             let world = World::new(&Case { before: Before::Live, ..PLAIN });
             let old = world.old.as_ref().unwrap();
             let file = old.file.as_ref().unwrap();
             let mut traced = Traced::start(|| between_marks(|| u8::from(file.remove().is_err())));
-            if (0..=steps).any(|_| traced.step() == Stop::Done) {
+            if stop_at(&mut traced, steps).is_none() {
                 break;
             }
             traced.kill();

@@ -17,3 +17,4 @@ mod server;
 mod starters;
 mod stepper;
 mod takeover;
+mod twice;

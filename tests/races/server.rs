@@ -36,6 +36,7 @@ impl Kind {
 pub enum Refusal {
     InUse,
     Locked,
+    NotASocket,
     Other,
 }
 
@@ -44,6 +45,7 @@ impl From<SocketFileError> for Refusal {
         match error {
             SocketFileError::InUse => Self::InUse,
             SocketFileError::Locked => Self::Locked,
+            SocketFileError::NotASocket { .. } => Self::NotASocket,
             error => {
                 eprintln!("a start failed: {error:?}");
                 Self::Other

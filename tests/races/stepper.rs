@@ -48,6 +48,11 @@ impl Call {
         names.iter().find(|(number, _)| self.is(*number)).map_or("", |(_, name)| name)
     }
 
+    /// Whether it may change what others find: a file, or whether somebody is there.
+    pub fn changes(self) -> bool {
+        ["bind", "fchmodat2", "flock", "listen", "renameat2", "unlinkat"].contains(&self.name())
+    }
+
     fn is(self, number: libc::c_long) -> bool {
         u64::try_from(number) == Ok(self.0)
     }
@@ -145,6 +150,23 @@ impl Traced {
     pub fn step(&mut self) -> Stop {
         self.resume();
         self.stop()
+    }
+
+    /// Lets it run until it has made so many calls that [change](Call::changes) something; `None` if it makes
+    /// no so many.
+    pub fn step_over_changes(&mut self, count: u32) -> Option<()> {
+        let mut left = count;
+        while left > 0 {
+            match self.step() {
+                Stop::Done => return None,
+                Stop::Entry(call) if call.changes() => {
+                    assert_eq!(self.step(), Stop::Exit);
+                    left -= 1;
+                }
+                _ => {}
+            }
+        }
+        Some(())
     }
 
     /// Lets it run; [`stop`](Self::stop) or [`has_stopped`](Self::has_stopped) is to come next.
