@@ -9,6 +9,7 @@
 #[macro_use]
 mod common;
 
+mod both;
 mod killed;
 mod naive;
 mod process;
