@@ -69,9 +69,12 @@ pub(super) fn make(
     let backlog = if is_datagram { None } else { Some(options.backlog) };
     let mut making = Making { options, place: &place, lock, socket, backlog };
     if let Some(lock) = &mut making.lock {
-        if hidden || options.reclaim || place.look(place.temporary())?.is_some() {
-            lock.take(options.lock_wait)?;
-            clear_left_over(&place, lock)?;
+        let is_needed = hidden || options.reclaim || place.look(place.temporary())?.is_some();
+        match lock.take(options.lock_wait) {
+            Ok(()) => clear_left_over(&place, lock)?,
+            Err(error) if is_needed || error.errno() == Errno::INTR => return Err(error),
+            // It keeps who replaces the file from doing so until that was looked at; others could anyway.
+            Err(_) => making.lock = None,
         }
     }
     let Bound { file, node } = match addr {

@@ -83,21 +83,32 @@ pub(super) fn unlink_if(place: &Place, name: &CStr, node: Node) -> Result<bool, 
 ///
 /// Nobody makes or moves such a file but under the lock. Most are sockets of who was killed. One that is
 /// alive was being replaced, and the name has its successor's file; or it was moved aside by mistake, and
-/// the name has none: then it gets that back.
+/// the name has none: then it gets that back. What is no socket came there by mistake, and gets it back
+/// from a socket, too, that nobody has.
 pub(super) fn clear_left_over(place: &Place, _lock: &Lock) -> Result<(), SocketFileError> {
-    let Some((file, node)) = place.open_node(place.temporary())? else {
+    let (name, temporary) = (place.name(), place.temporary());
+    let Some((file, node)) = place.open_node(temporary)? else {
         return Ok(());
     };
-    node.require_socket()?;
-    if place.look(place.name())?.is_none() {
-        let is_alive = match is_alive(borrow(&file)) {
-            Err(SocketFileError::NoProcfs) => false,
-            answer => answer?,
-        };
-        if is_alive {
-            let back = place.rename(place.temporary(), place.name(), RenameFlags::NOREPLACE);
-            return back.map_err(kernel(Step::Publish));
+    match place.open_node(name)? {
+        None if !node.is_socket() || is_known_alive(borrow(&file))? => {
+            place.rename(temporary, name, RenameFlags::NOREPLACE).map_err(kernel(Step::Publish))
         }
+        Some((named, other)) if !node.is_socket() => {
+            if !other.is_socket() || is_alive(borrow(&named))? {
+                return node.require_socket();
+            }
+            place.rename(temporary, name, RenameFlags::EXCHANGE).map_err(kernel(Step::Publish))?;
+            unlink_if(place, temporary, other).map(drop)
+        }
+        _ => place.unlink(temporary),
     }
-    place.unlink(place.temporary())
+}
+
+/// [`is_alive`], or `false` where that cannot be told.
+fn is_known_alive(file: BorrowedFd<'_>) -> Result<bool, SocketFileError> {
+    match is_alive(file) {
+        Err(SocketFileError::NoProcfs) => Ok(false),
+        answer => answer,
+    }
 }

@@ -27,7 +27,7 @@ pub fn mark() {
     unsafe { libc::getpgid(MARK) };
 }
 
-const MARK: i32 = -4242;
+pub const MARK: i32 = -4242;
 
 /// Makes the runs one after the other, in a child process, and gives the calls that each of them made in
 /// its own thread. `None` where there is no strace. `test` is the full name of the calling test.
