@@ -1,17 +1,16 @@
-//! What the kernel makes of paths that lead through a descriptor, without this crate's `FileAddr`: each is
-//! a heading of `kernel.md`.
+//! What the kernel makes of paths that lead through a descriptor: each is a heading of `kernel.md`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
-use afunix::{Errno, UnixAddr, UnixDatagram};
+use afunix::{Errno, SocketFile, SocketFileError, UnixAddr, UnixDatagram};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
 
 use crate::common::kinds::Data;
 use crate::common::{LONG, Nobody, TempDir, addr, close, is_root, passes_in_child, skip};
-use crate::kit::{arrives, message, names, open};
+use crate::kit::{Files, arrives, bytes, message, names, open};
 
 for_data!(
     path_through_a_descriptor_is_bound_and_reached_and_reported
@@ -114,7 +113,7 @@ fn descriptor_of_the_socket_itself_leads_nowhere<T: Data>(_: &str) {
 }
 
 /// See "The folder of a process ends with its first thread" in `kernel.md`.
-fn folder_of_the_process_ends_with_its_first_thread<T: Data>(test: &str) {
+fn folder_of_the_process_ends_with_its_first_thread<T: Files>(test: &str) {
     passes_in_child(test, || {
         let folder = TempDir::new();
         let server = T::serve(&folder.addr("name")).unwrap();
@@ -150,7 +149,7 @@ fn folder_of_the_process_ends_with_its_first_thread<T: Data>(test: &str) {
     });
 }
 
-fn after_the_leader<T: Data>(leader: u32, file: &OwnedFd) {
+fn after_the_leader<T: Files>(leader: u32, file: &OwnedFd) {
     let start = Instant::now();
     let is_gone = || {
         let stat = fs::read_to_string(format!("/proc/{leader}/task/{leader}/stat")).unwrap();
@@ -163,4 +162,13 @@ fn after_the_leader<T: Data>(leader: u32, file: &OwnedFd) {
     assert_eq!(connect::<T>(&through(FOLDERS[0], file, "")).map(drop), Ok(()));
     let of_the_process = connect::<T>(&through(FOLDERS[1], file, ""));
     assert_eq!(of_the_process.map(drop), Err(Errno::NOENT));
+
+    // What this crate makes of it works on.
+    let folder = TempDir::new();
+    let path = folder.join("n".repeat(255));
+    let (server, made) = T::make(SocketFile::options(bytes(&path)).mode(0o600)).unwrap();
+    arrives(&T::connect_path(bytes(&path)).unwrap(), &server);
+    let again = T::make(SocketFile::options(bytes(&path)).reclaim());
+    assert_eq!(again.map(drop), Err(SocketFileError::InUse));
+    assert_eq!(made.remove(), Ok(true));
 }

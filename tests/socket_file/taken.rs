@@ -9,7 +9,7 @@ use std::path::Path;
 use afunix::{Errno, FileAddr, OwnedFd, SocketFile, UnixListener, UnixStream};
 use rustix::fs::FileType;
 
-use crate::common::{TempDir, addr, is_root, skip};
+use crate::common::{TempDir, addr, close, is_root, skip};
 use crate::kit::{
     Files, PLAIN, RECLAIMING, REPLACING, bytes, names, next, no_socket, states, ways,
 };
@@ -32,7 +32,7 @@ fn node(path: &Path, mode: libc::mode_t, device: libc::dev_t) {
 /// one leads.
 fn things(folder: &TempDir) -> (Vec<(&'static str, FileType)>, OwnedFd) {
     let server = UnixListener::bind(&folder.addr("live")).unwrap();
-    drop(UnixListener::bind(&folder.addr("stale")).unwrap());
+    close(UnixListener::bind(&folder.addr("stale")).unwrap());
     fs::write(folder.join("file"), "somebody's").unwrap();
     fs::write(folder.join("empty"), "").unwrap();
     fs::create_dir(folder.join("folder")).unwrap();
