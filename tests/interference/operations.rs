@@ -132,7 +132,7 @@ impl Operation {
             options.listener().map(|(listener, file)| Made::Listener(listener, file))
         };
         match (self, ready) {
-            (_, Ready::File(_, file)) => file.remove().map(Made::Removed),
+            (_, Ready::File(made)) => made.1.remove().map(Made::Removed),
             (_, Ready::Folder(folder)) => {
                 listener(self.options(b"control").at(AsFd::as_fd(folder)))
             }
@@ -156,18 +156,18 @@ pub fn group() -> Gid {
 pub enum Ready {
     Nothing,
     Folder(OwnedFd),
-    File(UnixListener, SocketFile),
+    File(Box<(UnixListener, SocketFile)>),
 }
 
 impl Ready {
     pub fn new(operation: Operation, path: &[u8], folder: &Path) -> Self {
         match operation {
             Operation::Remove | Operation::RemoveBeside => {
-                let (listener, file) = operation.options(path).listener().unwrap();
+                let made = operation.options(path).listener().unwrap();
                 if operation == Operation::RemoveBeside {
                     drop(std::os::unix::net::UnixListener::bind(folder.join(TEMPORARY)).unwrap());
                 }
-                Self::File(listener, file)
+                Self::File(Box::new(made))
             }
             Operation::At => {
                 use rustix::fs::{Mode, OFlags, open};
@@ -216,7 +216,7 @@ fn tell(
     };
     let file = match (done, ready) {
         (Ok(Made::Listener(_, file) | Made::Datagram(_, file)), _) => Some(file),
-        (_, Ready::File(_, file)) => Some(file),
+        (_, Ready::File(made)) => Some(&made.1),
         _ => None,
     };
     let again = path.filter(|_| done.is_err()).map(|path| {

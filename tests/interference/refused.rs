@@ -1,5 +1,7 @@
 //! Each system call of an operation fails.
 
+use std::os::unix::ffi::OsStrExt;
+
 use afunix::{Errno, SocketFile, SocketFileError, Step};
 
 use crate::common::stepper::{Call, Go, Stop, is_usable};
@@ -106,13 +108,20 @@ fn each_call_refused(operation: Operation) {
     let _watchdog = Watchdog::new();
     // SAFETY: a number alone.
     unsafe { libc::umask(0o077) };
+    // What is found out once is known in each copy then.
+    let (first, _) = refuse(operation, |_, _| None);
+    let path = first.world.aside("first").as_os_str().as_bytes().to_vec();
+    let (_listener, file) = SocketFile::options(&path).replace().listener().unwrap();
+    assert_eq!(file.remove(), Ok(true));
+
     let (usual, calls) = refuse(operation, |_, _| None);
     assert_eq!(usual.told.answer, Ok(true), "{operation:?}");
     let mut failed = 0;
     for (at, call) in calls.iter().enumerate() {
         for errno in errors(call) {
             let what = format!("{operation:?}, {at}: {call:?} is {errno:?}");
-            let (refused, _) = refuse(operation, |number, _| (number == at).then_some(*errno));
+            let (refused, now) = refuse(operation, |number, _| (number == at).then_some(*errno));
+            assert_eq!(now[at].number, call.number, "{what}");
             let what = format!("{what}: {:?} {:?}", refused.told, refused.entries);
             match refused.told.answer {
                 Ok(was_done) => {

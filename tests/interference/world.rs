@@ -1,11 +1,12 @@
 //! A folder where sockets are made, and what is in it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use afunix::UnixListener;
+use afunix::{OwnedFd, UnixListener};
+use rustix::fs::{Mode, OFlags, fstat, open};
 
 use crate::common::{TempDir, addr, close};
 
@@ -93,20 +94,20 @@ pub fn is_socket(path: &Path) -> bool {
 /// A file that is held, so that its inode stays its own, and by which it can be asked whether it still has
 /// a name.
 pub struct Held {
-    file: File,
+    file: OwnedFd,
     pub node: Node,
 }
 
 impl Held {
     pub fn new(path: &Path) -> Self {
-        let flags = libc::O_PATH | libc::O_NOFOLLOW;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).unwrap();
-        let found = file.metadata().unwrap();
-        Self { node: (found.dev(), found.ino()), file }
+        // Not by std: of musl's flags it takes this one away.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = open(path.to_str().unwrap(), flags, Mode::empty()).unwrap();
+        Self { file, node: node(path).unwrap() }
     }
 
     /// Whether some name leads to it.
     pub fn is_there(&self) -> bool {
-        self.file.metadata().unwrap().nlink() > 0
+        fstat(&self.file).unwrap().st_nlink > 0
     }
 }
