@@ -287,7 +287,7 @@ fn one_of_eight_has_the_name_in_any_order_of_their_calls() {
     });
 }
 
-/// Both kinds of fault are seen: more than one has the name, or who has it is not who is reached.
+/// More than one has the name, or who has it is not who is reached.
 #[test]
 fn starters_without_a_lock_are_seen_to_fail() {
     passes_in_child("starters::starters_without_a_lock_are_seen_to_fail", || {

@@ -56,6 +56,17 @@ impl Counts {
     fn phases(self) -> [u32; CLIENTS] {
         std::array::from_fn(|client| self.get(Self::PHASES + client))
     }
+
+    /// How many clients wait for an answer, or how many datagrams were not received yet.
+    fn pending(self, kind: Kind) -> u32 {
+        if kind == Kind::Datagram {
+            let sent = self.get(Self::ANSWERED);
+            return sent.saturating_sub(self.get(Self::SERVED));
+        }
+        let tried: u32 = self.phases().iter().map(|phase| phase / 2).sum();
+        let done = [Self::ANSWERED, Self::FAILED, Self::UNANSWERED];
+        tried.saturating_sub(done.iter().map(|done| self.get(*done)).sum())
+    }
 }
 
 /// Waits until it is so.
@@ -168,6 +179,7 @@ fn take_over(take: Take, kind: Kind, times: u32) -> Counts {
         if number % 2 == 0 {
             // That somebody is pending when there is a successor.
             now.orders.say(b"w");
+            wait_until("who is pending", || counts.pending(kind) > 0);
         }
         let next = Generation::start(take, &path, kind, counts);
         now.orders.say(b"l");
