@@ -10,7 +10,7 @@ use super::lock::Lock;
 use super::options::SocketFileOptions;
 use super::place::{Node, Place, kernel, permissions};
 use super::procfs::{chmod, through, umask};
-use super::removing::{clear_left_over, reclaim, remove, unlink_if};
+use super::removing::{clear_left_over, reclaim, remove, stale, unlink_if};
 use crate::addr::UnixAddr;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::borrow;
@@ -193,12 +193,14 @@ impl Making<'_> {
                 None => publish_new(self.place),
                 Some(found) if self.options.replace => {
                     found.require_socket()?;
-                    exchange(self.place)
+                    exchange(self.place, Node::require_socket)
                 }
-                Some(_) => {
-                    self.make_room()?;
-                    continue;
-                }
+                // Not removed first: the name that it would be moved to is this one's.
+                Some(_) if self.options.reclaim => match stale(self.place)? {
+                    Some((_file, node)) => exchange(self.place, |found| found.require(node)),
+                    None => continue,
+                },
+                Some(found) => found.require_socket().and(Err(SocketFileError::InUse)),
             };
             match done {
                 // Somebody was faster, to put a file there or to take it away.
@@ -260,18 +262,25 @@ fn publish_new(place: &Place) -> Result<(), SocketFileError> {
     only_one
 }
 
-/// Gives the file a name that a socket has, which the name leads to until then.
-fn exchange(place: &Place) -> Result<(), SocketFileError> {
+/// Gives the file a name that another one has, which the name leads to until then, and which must be
+/// the `expected` one.
+fn exchange(
+    place: &Place,
+    expected: impl Fn(Node) -> Result<(), SocketFileError>,
+) -> Result<(), SocketFileError> {
     let (from, to) = (place.temporary(), place.name());
     match place.rename(from, to, RenameFlags::EXCHANGE) {
         Err(errno) if lacks(errno) => {
+            if let Some(found) = place.look(to)? {
+                expected(found)?;
+            }
             return place.rename(from, to, RenameFlags::empty()).map_err(kernel(Step::Publish));
         }
         done => done.map_err(kernel(Step::Publish))?,
     }
     // The last look, at what nobody can put another file in the place of: it has another name now.
     let replaced = match place.look(from) {
-        Ok(Some(found)) => found.require_socket().and_then(|()| place.unlink(from)),
+        Ok(Some(found)) => expected(found).and_then(|()| place.unlink(from)),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };

@@ -196,4 +196,10 @@ impl Node {
             Err(SocketFileError::NotASocket { found: self.kind })
         }
     }
+
+    /// Another one, that came meanwhile, has the name and keeps it.
+    pub(super) fn require(self, node: Self) -> Result<(), SocketFileError> {
+        self.require_socket()?;
+        if self == node { Ok(()) } else { Err(SocketFileError::InUse) }
+    }
 }

@@ -12,7 +12,7 @@ use super::procfs::through;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::{Opened, borrow};
 use crate::sys::socket::{Kind, socket};
-use crate::{BorrowedFd, Errno};
+use crate::{BorrowedFd, Errno, OwnedFd};
 
 /// Whether somebody has the socket whose file this is. Only what refuses a datagram socket is nobody's:
 /// a live one of another type says so, and is not touched; one of its own type may take it or not.
@@ -22,17 +22,25 @@ fn is_alive(file: BorrowedFd<'_>) -> Result<bool, SocketFileError> {
     Ok(connect(borrow(&probe), &addr) != Err(Errno::CONNREFUSED))
 }
 
-/// Makes room at the name of this place: removes a socket that nobody has any more.
-pub(super) fn reclaim(place: &Place, lock: &Lock) -> Result<(), SocketFileError> {
+/// The socket whose file has the name of this place, and which nobody has any more; `None` if nothing has
+/// the name. As long as the descriptor is open, no other file has its inode.
+pub(super) fn stale(place: &Place) -> Result<Option<(OwnedFd, Node)>, SocketFileError> {
     let Some((file, node)) = place.open_node(place.name())? else {
-        return Ok(());
+        return Ok(None);
     };
     node.require_socket()?;
     if is_alive(borrow(&file))? {
         return Err(SocketFileError::InUse);
     }
-    // `file` keeps the inode from being used again until then.
-    remove(place, lock, node).map(drop)
+    Ok(Some((file, node)))
+}
+
+/// Makes room at the name of this place: removes a socket that nobody has any more.
+pub(super) fn reclaim(place: &Place, lock: &Lock) -> Result<(), SocketFileError> {
+    match stale(place)? {
+        Some((_file, node)) => remove(place, lock, node).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Removes the file if it is still that one; the answer is whether it was.
