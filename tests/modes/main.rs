@@ -20,3 +20,4 @@ mod nobody;
 mod others;
 mod owners;
 mod stepper;
+mod swaps;
