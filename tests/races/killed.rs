@@ -293,7 +293,7 @@ killed! {
         kind: Kind::Datagram,
         start: widened,
         retry: reclaim_widened,
-        calls: &["openat", "flock", "bind", "fchmodat2", "renameat2"],
+        calls: &["openat", "flock", "bind", "fchmodat", "renameat2"],
         ..PLAIN
     };
     start_with_the_longest_name: Case { name: LONGEST, calls: ASIDE, ..PLAIN };

@@ -38,7 +38,7 @@ impl Call {
         let names = [
             (libc::SYS_bind, "bind"),
             (libc::SYS_connect, "connect"),
-            (libc::SYS_fchmodat2, "fchmodat2"),
+            (libc::SYS_fchmodat, "fchmodat"),
             (libc::SYS_flock, "flock"),
             (libc::SYS_listen, "listen"),
             (libc::SYS_openat, "openat"),
@@ -50,7 +50,7 @@ impl Call {
 
     /// Whether it may change what others find: a file, or whether somebody is there.
     pub fn changes(self) -> bool {
-        ["bind", "fchmodat2", "flock", "listen", "renameat2", "unlinkat"].contains(&self.name())
+        ["bind", "fchmodat", "flock", "listen", "renameat2", "unlinkat"].contains(&self.name())
     }
 
     fn is(self, number: libc::c_long) -> bool {

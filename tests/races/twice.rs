@@ -69,7 +69,7 @@ killed_twice! {
         start: widened,
         retry: reclaim_widened,
         ..PLAIN
-    }, 30;
+    }, 25;
     removal_and_start: Case { kind: Kind::Seqpacket, removes: true, ..PLAIN }, 20;
     replacing_after_reclaiming_with_the_longest_name: Case {
         name: LONGEST,

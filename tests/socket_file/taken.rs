@@ -3,20 +3,20 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use afunix::{Errno, FileAddr, OwnedFd, SocketFile, UnixListener, UnixStream};
 use rustix::fs::FileType;
 
-use crate::common::{TempDir, addr, close, is_root, skip};
+use crate::common::{TempDir, addr, close, is_root, skip, snapshot};
 use crate::kit::{
     Files, PLAIN, RECLAIMING, REPLACING, bytes, names, next, no_socket, states, ways,
 };
 
 for_data!(
     what_is_no_socket_is_told_and_left_as_it_was
-    what_is_no_socket_under_the_temporary_name_is_told_and_left_as_it_was
+    what_is_no_socket_under_the_temporary_name_is_told_and_gets_the_name_back
     removing_leaves_what_has_the_temporary_name
     foreign_file_that_took_the_name_is_not_removed
 );
@@ -82,15 +82,17 @@ fn what_is_no_socket_is_told_and_left_as_it_was<T: Files>(_: &str) {
     assert_eq!(next(&server).map(drop), Err(Errno::AGAIN));
 }
 
-fn what_is_no_socket_under_the_temporary_name_is_told_and_left_as_it_was<T: Files>(_: &str) {
+fn what_is_no_socket_under_the_temporary_name_is_told_and_gets_the_name_back<T: Files>(_: &str) {
     let folder = TempDir::new();
-    fs::write(folder.join(".name.afunix"), "somebody's").unwrap();
-    let before = states(folder.path());
     for (way, set) in ways() {
+        fs::write(folder.join(".name.afunix"), "somebody's").unwrap();
+        let file = fs::metadata(folder.join(".name.afunix")).unwrap().ino();
         let made = T::make(set(SocketFile::options(bytes(&folder.join("name")))));
-        let kind = FileType::RegularFile;
-        assert_eq!(no_socket(made), kind, "{way}");
-        assert_eq!(states(folder.path()), before, "{way}");
+        assert_eq!(no_socket(made), FileType::RegularFile, "{way}");
+        let [found] = &snapshot(folder.path())[..] else { panic!("{way}: more than one file") };
+        assert_eq!((&found.0, found.1), (&folder.join("name"), file), "{way}");
+        assert_eq!(fs::read(&found.0).unwrap(), b"somebody's", "{way}");
+        fs::remove_file(&found.0).unwrap();
     }
 }
 
