@@ -16,7 +16,7 @@ use crate::kit::{
 
 for_data!(
     what_is_no_socket_is_told_and_left_as_it_was
-    what_is_no_socket_under_the_temporary_name_is_told_and_left_as_it_was
+    what_is_no_socket_under_the_temporary_name_is_told_and_kept
     removing_leaves_what_has_the_temporary_name
     foreign_file_that_took_the_name_is_not_removed
 );
@@ -82,15 +82,20 @@ fn what_is_no_socket_is_told_and_left_as_it_was<T: Files>(_: &str) {
     assert_eq!(next(&server).map(drop), Err(Errno::AGAIN));
 }
 
-fn what_is_no_socket_under_the_temporary_name_is_told_and_left_as_it_was<T: Files>(_: &str) {
+/// It may be given the name that is free, from which it could only have come.
+fn what_is_no_socket_under_the_temporary_name_is_told_and_kept<T: Files>(_: &str) {
     let folder = TempDir::new();
-    fs::write(folder.join(".name.afunix"), "somebody's").unwrap();
-    let before = states(folder.path());
+    let (name, aside) = (folder.join("name"), folder.join(".name.afunix"));
+    fs::write(&aside, "somebody's").unwrap();
+    let inode = states(folder.path())[0].numbers;
     for (way, set) in ways() {
-        let made = T::make(set(SocketFile::options(bytes(&folder.join("name")))));
-        let kind = FileType::RegularFile;
-        assert_eq!(no_socket(made), kind, "{way}");
-        assert_eq!(states(folder.path()), before, "{way}");
+        let made = T::make(set(SocketFile::options(bytes(&name))));
+        assert_eq!(no_socket(made), FileType::RegularFile, "{way}");
+        let [file] = &states(folder.path())[..] else { panic!("{way}: one file") };
+        assert!([&name, &aside].contains(&&file.path), "{way}");
+        assert_eq!(file.numbers, inode, "{way}");
+        assert_eq!(fs::read(&file.path).unwrap(), b"somebody's", "{way}");
+        fs::rename(&file.path, &aside).unwrap();
     }
 }
 
