@@ -7,7 +7,7 @@
 //! - [`control`], [`fds`]: control messages, and who owns the descriptors in them and out of them.
 //! - [`batch`]: the memory of many messages in one call, and who owns the descriptors in it.
 //! - [`socket`], [`sockopt`], [`timeout`], [`queue`], [`peer`], [`data`], [`msg`], [`clock`],
-//!   [`file`]: calls that rustix lacks, or whose form there keeps a panic reachable, behind safe functions.
+//!   [`mod@file`]: calls that rustix lacks, or whose form there keeps a panic reachable, behind safe functions.
 //!
 //! The rules: one operation a block; a `SAFETY:` that answers each precondition of that operation;
 //! and what the kernel is relied on for stands in `kernel.md`, with a test.
