@@ -6,7 +6,7 @@ use afunix::{Errno, SocketFile, SocketFileError, Step};
 
 use crate::common::{Nobody, TempDir, addr, close, snapshot};
 use crate::made::{Made, Way, chmod, chown, folder_of, is_kernel, leave_stale, mode, set_umask};
-use crate::others::{As, passes_as_root};
+use crate::others::{As, nobody, passes_as_root};
 
 for_data!(
     a_folder_that_others_may_write_or_own_is_refused_before_anything_is_made
@@ -82,7 +82,7 @@ fn others_are_refused_the_folders_of_third_parties_and_take_root_s<T: Made>(test
             for folder_mode in [0o755, 0o777, 0o775, 0o757, 0o1777, 0o1775, 0o1757, 0o2755, 0o700] {
                 let folder = folder_of(uid, folder_mode);
                 let path = folder.join("control");
-                let nobody = Nobody::new();
+                let them = nobody();
                 // Whether it may at all, is asked only of those who are safe there.
                 let may = folder_mode & if uid == Nobody::UID { 0o200 } else { 0o002 } != 0;
                 for way in Way::ALL {
@@ -99,7 +99,7 @@ fn others_are_refused_the_folders_of_third_parties_and_take_root_s<T: Made>(test
                         assert_eq!(errno, Err(Errno::ACCESS), "{uid} {folder_mode:o}");
                     }
                 }
-                drop(nobody);
+                drop(them);
                 assert_eq!(snapshot(folder.path()), []);
             }
         }
@@ -117,7 +117,7 @@ fn who_may_not_write_to_the_folder_makes_nothing<T: Made>(test: &str) {
             }
             let before = snapshot(folder.path());
             {
-                let _nobody = Nobody::new();
+                let _nobody = nobody();
                 for way in Way::ALL {
                     let made = T::make(way.options(&path).mode(0o660));
                     let case = format!("{way:?} where it is {state}: {made:?}");
@@ -151,7 +151,7 @@ fn who_may_not_list_a_folder_cannot_lock_it<T: Made>(test: &str) {
         let folder = folder_of(Nobody::UID, 0o300);
         let path = folder.join("control");
         set_umask(0);
-        let _nobody = Nobody::new();
+        let _nobody = nobody();
         for way in [Way::Reclaim, Way::Replace, Way::PublishReady] {
             let made = T::make(way.options(&path).mode(0o660));
             assert!(is_kernel(&made, Step::Lock, Errno::ACCESS), "{way:?}: {made:?}");
@@ -183,7 +183,7 @@ fn in_a_sticky_folder_what_belongs_to_others_stays<T: Made>(test: &str) {
             }
             let before = snapshot(folder.path());
             {
-                let _nobody = Nobody::new();
+                let _nobody = nobody();
                 let made = T::make(Way::Reclaim.options(&path));
                 if stale_mode == 0o777 {
                     assert!(is_kernel(&made, Step::Remove, Errno::PERM), "{made:?}");
@@ -202,18 +202,18 @@ fn in_a_sticky_folder_what_belongs_to_others_stays<T: Made>(test: &str) {
             let other = As::new(1000, 1000, &[]);
             let (_socket, file) = T::make(Way::Plain.options(&third)).unwrap();
             drop(other);
-            let nobody = Nobody::new();
+            let them = nobody();
             assert!(is_kernel(&file.remove(), Step::Remove, Errno::PERM));
             assert_eq!(file.is_in_place(), Ok(true));
-            drop(nobody);
+            drop(them);
             assert_eq!(file.remove(), Ok(true));
             // Its own it may remove there, and root whatever there is.
-            let nobody = Nobody::new();
+            let them = nobody();
             let own = folder.join("own");
             leave_stale::<T>(&own, 0o600);
             let (_socket, file) = T::make(Way::Reclaim.options(&own)).unwrap();
             assert_eq!(file.remove(), Ok(true));
-            drop(nobody);
+            drop(them);
             let (_socket, file) = T::make(Way::Reclaim.options(&path)).unwrap();
             assert_eq!(file.remove(), Ok(true));
             assert_eq!(snapshot(folder.path()), []);
@@ -235,7 +235,7 @@ fn in_a_sticky_folder_the_other_name_of_others_is_in_the_way() {
         }
         let before = snapshot(folder.path());
         {
-            let _nobody = Nobody::new();
+            let _nobody = nobody();
             for way in Way::ALL {
                 let made = way.options(&path).listener();
                 assert!(is_kernel(&made, Step::Remove, Errno::PERM), "{way:?}: {made:?}");

@@ -4,7 +4,7 @@ use afunix::SocketFileError;
 
 use crate::common::{Nobody, addr, close, snapshot};
 use crate::made::{Made, Way, folder_of, leave_stale, local_addr, owned, set_umask};
-use crate::others::passes_as_root;
+use crate::others::{nobody, passes_as_root};
 
 for_data!(a_whole_life_takes_no_privilege);
 
@@ -13,7 +13,7 @@ fn a_whole_life_takes_no_privilege<T: Made>(test: &str) {
         let folder = folder_of(Nobody::UID, 0o700);
         let path = folder.join("control");
         let target = addr(&path);
-        let _nobody = Nobody::new();
+        let _nobody = nobody();
         for umask in [0, 0o077, 0o777] {
             set_umask(umask);
             for wanted in [0o600, 0o660, 0o222] {

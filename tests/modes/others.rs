@@ -1,17 +1,25 @@
 //! Who this process is for a while: in a child of root's alone.
 
-use crate::common::{is_root, passes_in_child, skip};
+use crate::common::{Nobody, is_root, passes_in_child, skip};
 
-/// The ids by which the process works for as long as it holds this.
+/// The ids by which this thread works for as long as it holds this, at most 16 bits each.
+///
+/// Of this thread alone, as the kernel has it: libc would have all others follow, by signals.
 pub struct As(());
 
 impl As {
     pub fn new(uid: u32, gid: u32, groups: &[u32]) -> Self {
+        #[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
+        use libc::SYS_setgroups;
+        #[cfg(any(target_arch = "arm", target_arch = "x86"))]
+        use libc::SYS_setgroups32 as SYS_setgroups;
+
+        assert!(uid < 0xffff && gid < 0xffff);
         // SAFETY: numbers alone, and as many as there are.
         unsafe {
-            assert_eq!(libc::setgroups(groups.len(), groups.as_ptr()), 0);
-            assert_eq!(libc::setegid(gid), 0);
-            assert_eq!(libc::seteuid(uid), 0);
+            assert_eq!(libc::syscall(SYS_setgroups, groups.len(), groups.as_ptr()), 0);
+            assert_eq!(libc::syscall(libc::SYS_setresgid, -1, gid, -1), 0);
+            assert_eq!(libc::syscall(libc::SYS_setresuid, -1, uid, -1), 0);
         }
         Self(())
     }
@@ -19,13 +27,17 @@ impl As {
 
 impl Drop for As {
     fn drop(&mut self) {
-        // SAFETY: numbers alone, and a null pointer for no groups.
+        // SAFETY: numbers alone.
         unsafe {
-            assert_eq!(libc::seteuid(0), 0);
-            assert_eq!(libc::setegid(0), 0);
-            assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+            assert_eq!(libc::syscall(libc::SYS_setresuid, -1, 0, -1), 0);
+            assert_eq!(libc::syscall(libc::SYS_setresgid, -1, 0, -1), 0);
         }
     }
+}
+
+/// [`As`] nobody in particular.
+pub fn nobody() -> As {
+    As::new(Nobody::UID, Nobody::UID, &[])
 }
 
 /// [`passes_in_child`] for what only root can set up.
