@@ -69,11 +69,18 @@ pub(super) fn make(
     let backlog = if is_datagram { None } else { Some(options.backlog) };
     let mut making = Making { options, place: &place, lock, socket, backlog };
     if let Some(lock) = &mut making.lock {
-        let is_needed = hidden || options.reclaim || place.look(place.temporary())?.is_some();
         match lock.take(options.lock_wait) {
-            Ok(()) => clear_left_over(&place, lock)?,
-            Err(error) if is_needed || error.errno() == Errno::INTR => return Err(error),
+            // What cannot be cleared away, as another user's in a directory like `/tmp`, is in the way of
+            // those alone who need that name.
+            Ok(()) => match clear_left_over(&place, lock) {
+                Err(SocketFileError::Kernel { step: Step::Remove, .. }) if !hidden => {}
+                cleared => cleared?,
+            },
+            Err(error) if hidden || options.reclaim || error.errno() == Errno::INTR => {
+                return Err(error);
+            }
             // It keeps who replaces the file from doing so until that was looked at; others could anyway.
+            Err(SocketFileError::Locked) => {}
             Err(_) => making.lock = None,
         }
     }

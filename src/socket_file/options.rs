@@ -342,10 +342,10 @@ impl<'a> SocketFileOptions<'a> {
     /// [`SocketFile::remove`](crate::SocketFile::remove): by default 5 seconds. Then the error is
     /// [`Locked`](crate::SocketFileError::Locked). With no time it is tried once.
     ///
-    /// What is neither to [reclaim](Self::reclaim) nor to [replace](Self::replace) anything, and finds nothing
-    /// that is left over, goes on without the lock then; at once if the directory may not be read, or its file
-    /// system has no locks. If at that very time somebody replaces the file, or removes it and makes another
-    /// one, that may be taken for the one that was made.
+    /// What needs no other name than its own, and is not to [reclaim](Self::reclaim) it, goes on without the
+    /// lock then; at once if the directory may not be read, or its file system has no locks. If at that very
+    /// time somebody replaces the file, or removes it and makes another one, that may be taken for the one
+    /// that was made.
     ///
     /// Others of this kind hold it for some system calls. But whoever can open the directory for reading can
     /// hold it as long as they like.
