@@ -187,6 +187,12 @@ pub fn finish_within(limit: Duration, mut child: Child) -> Output {
 /// Runs a command to its end, as [`finish`].
 pub fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if emulated::is_emulated() {
+        // Its `vfork` does not wait until the child is another program. So std is not to use that, but to
+        // wait itself.
+        // SAFETY: the closure does nothing.
+        unsafe { std::os::unix::process::CommandExt::pre_exec(command, || Ok(())) };
+    }
     let child = {
         let _alone = starting();
         command.spawn()

@@ -24,14 +24,6 @@ fn ids() -> (u32, u32) {
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
-/// The name under which `/proc` has an example that runs: that of what the kernel runs, so far as it
-/// has room.
-fn process_name(name: &str) -> String {
-    let example = example(name);
-    let file = Path::new(example.get_program()).file_name().unwrap().to_str().unwrap();
-    file.chars().take(15).collect()
-}
-
 /// A copy of an example that other users can start, wherever this folder is.
 fn for_all(dir: &TempDir, name: &str) -> PathBuf {
     let copy = dir.join(name);

@@ -73,6 +73,14 @@ pub fn example(name: &str) -> Command {
     common::emulated::program(file(name))
 }
 
+/// The name under which `/proc` has an example that runs: that of what the kernel runs, so far as it
+/// has room.
+pub fn process_name(name: &str) -> String {
+    let example = example(name);
+    let file = Path::new(example.get_program()).file_name().unwrap().to_str().unwrap();
+    file.chars().take(15).collect()
+}
+
 /// Runs an example to its end, with `input` to read.
 pub fn run_with(name: &str, args: &[&str], input: &[u8]) -> Output {
     let mut command = example(name);

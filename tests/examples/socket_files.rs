@@ -43,7 +43,8 @@ fn a_second_instance_is_told_of_the_first() {
     let before = snapshot(dir.path());
     let said = complaint(&run("single_instance", &[&path]));
     let who = format!("{path} is held by pid {},", first.id());
-    assert!(said.contains(&who) && said.contains("program single"), "{said}");
+    let program = format!(", program {}", process_name("single_instance"));
+    assert!(said.contains(&who) && said.contains(&program), "{said}");
     assert_eq!(snapshot(dir.path()), before);
     assert_eq!(asked(&path), Ok(first.id()));
 
