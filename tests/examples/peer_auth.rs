@@ -1,7 +1,7 @@
 //! `peer_auth`, with clients and servers who are not who they should be.
 
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
