@@ -10,7 +10,8 @@
 //! It shows the name that the kernel picks (autobind), names of one's own (`--name /tmp/client`
 //! makes `/tmp/client.1` and so on), clients without a name, which get no answer, and waiting with
 //! a limit for room in the server's queue and for the answer. Each client removes the file of its
-//! name when it ends, but a signal ends the program at once and leaves these files behind.
+//! name when it ends, but a signal ends the program at once and leaves these files behind, until a client
+//! of the same name reclaims them.
 //! `datagram_server` is the other side.
 
 use std::ffi::OsString;
@@ -217,13 +218,14 @@ fn cannot(what: impl Display) -> impl FnOnce(Errno) -> String {
     move |errno| format!("cannot {what}: {}", io::Error::from_raw_os_error(errno.raw_os_error()))
 }
 
-/// Binds; the file of a path goes when this client ends, unless another stands there by then.
+/// Binds; the file of a path goes when this client ends, unless another stands there by then. What one
+/// that was killed left is reclaimed.
 fn bind(addr: &UnixAddr) -> Result<(UnixDatagram, Option<SocketFile>), String> {
     let Some(path) = addr.as_pathname() else {
         let socket = UnixDatagram::bind(addr).map_err(cannot(format_args!("bind to {addr}")))?;
         return Ok((socket, None));
     };
-    let options = SocketFile::options(path).remove_on_drop();
+    let options = SocketFile::options(path).reclaim().remove_on_drop();
     match options.datagram() {
         Ok((socket, file)) => Ok((socket, Some(file))),
         Err(SocketFileError::Kernel { errno, .. }) => {

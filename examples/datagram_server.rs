@@ -160,13 +160,14 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Binds; the file of a path goes when the server ends, unless another stands there by then.
+/// Binds; the file of a path goes when the server ends, unless another stands there by then. What one
+/// that was killed left is reclaimed.
 fn bind(addr: &UnixAddr) -> Result<(UnixDatagram, Option<SocketFile>), String> {
     let Some(path) = addr.as_pathname() else {
         let socket = UnixDatagram::bind(addr).map_err(cannot(format_args!("receive at {addr}")))?;
         return Ok((socket, None));
     };
-    let options = SocketFile::options(path).remove_on_drop();
+    let options = SocketFile::options(path).reclaim().remove_on_drop();
     match options.datagram() {
         Ok((socket, file)) => Ok((socket, Some(file))),
         Err(SocketFileError::Kernel { errno, .. }) => {

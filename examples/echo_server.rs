@@ -185,14 +185,15 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Listens; the file of a path goes when the server ends, unless another stands there by then.
+/// Listens; the file of a path goes when the server ends, unless another stands there by then. What one
+/// that was killed left is reclaimed.
 fn listen(addr: &UnixAddr) -> Result<(UnixListener, Option<SocketFile>), String> {
     let Some(path) = addr.as_pathname() else {
         let listener =
             UnixListener::bind(addr).map_err(cannot(format_args!("listen on {addr}")))?;
         return Ok((listener, None));
     };
-    let options = SocketFile::options(path).remove_on_drop();
+    let options = SocketFile::options(path).reclaim().remove_on_drop();
     match options.listener() {
         Ok((listener, file)) => Ok((listener, Some(file))),
         Err(SocketFileError::Kernel { errno, .. }) => {

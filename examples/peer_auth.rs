@@ -367,8 +367,8 @@ fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Listens; the file of a path goes when the server ends, unless another stands there by then. All
-/// may connect to an abstract name; it is the server that decides.
+/// Listens; the file of a path goes when the server ends, unless another stands there by then. What one
+/// that was killed left is reclaimed. All may connect to an abstract name; it is the server that decides.
 fn listen(
     addr: &UnixAddr,
     mode: u32,
@@ -378,7 +378,7 @@ fn listen(
             UnixSeqpacketListener::bind(addr).map_err(cannot(format_args!("listen on {addr}")))?;
         return Ok((listener, None));
     };
-    let options = SocketFile::options(path).mode(mode).remove_on_drop();
+    let options = SocketFile::options(path).mode(mode).reclaim().remove_on_drop();
     match options.seqpacket_listener() {
         Ok((listener, file)) => Ok((listener, Some(file))),
         Err(SocketFileError::Kernel { errno, .. }) => {

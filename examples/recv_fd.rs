@@ -7,7 +7,8 @@
 //! It waits for one sender, `send_fd`, reads a line from what that passes, and tells it the offset
 //! it has come to. It shows a receive that wants exactly one descriptor, the look at what came before
 //! it is used, and that both sides share one open file: reading here moves the offset there. When it
-//! ends it removes the file of its socket, but a signal ends it at once and leaves that behind.
+//! ends it removes the file of its socket, but a signal ends it at once and leaves that behind, for the
+//! next start to reclaim.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -132,14 +133,15 @@ fn cannot(what: impl Display) -> impl FnOnce(Errno) -> String {
     move |errno| format!("cannot {what}: {}", io::Error::from_raw_os_error(errno.raw_os_error()))
 }
 
-/// Listens; the file of a path goes with it, unless another stands there by then.
+/// Listens; the file of a path goes with it, unless another stands there by then. What one
+/// that was killed left is reclaimed.
 fn listen(addr: &UnixAddr) -> Result<(UnixSeqpacketListener, Option<SocketFile>), String> {
     let Some(path) = addr.as_pathname() else {
         let listener =
             UnixSeqpacketListener::bind(addr).map_err(cannot(format_args!("listen on {addr}")))?;
         return Ok((listener, None));
     };
-    let options = SocketFile::options(path).remove_on_drop();
+    let options = SocketFile::options(path).reclaim().remove_on_drop();
     match options.seqpacket_listener() {
         Ok((listener, file)) => Ok((listener, Some(file))),
         Err(SocketFileError::Kernel { errno, .. }) => {

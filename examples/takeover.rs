@@ -119,15 +119,21 @@ fn serve(
 
 /// The server that has the name, if one runs. One of another user is an error: it is not ours to end.
 fn running(path: &[u8]) -> Result<Option<Peer>, String> {
-    let ask = || -> Result<UnixStream, Errno> {
-        let target = FileAddr::open(path)?;
-        UnixStream::connect_deadline(target.addr(), Deadline::after(PATIENCE)?)
+    let target = match FileAddr::open(path) {
+        Ok(target) => target,
+        // Nobody.
+        Err(error) if error.errno() == Errno::NOENT => return Ok(None),
+        Err(error) => return Err(format!("{}: {}", path.escape_ascii(), explain(error))),
     };
-    let stream = match ask() {
+    let deadline = Deadline::after(PATIENCE);
+    let stream = match deadline.and_then(|end| UnixStream::connect_deadline(target.addr(), end)) {
         Ok(stream) => stream,
-        // Nobody, or nobody any more.
-        Err(Errno::NOENT | Errno::CONNREFUSED) => return Ok(None),
-        Err(errno) => return Err(format!("cannot ask who runs: {}", words(errno))),
+        // Nobody any more.
+        Err(Errno::CONNREFUSED) => return Ok(None),
+        Err(errno) => {
+            let path = path.escape_ascii();
+            return Err(format!("{path}: cannot ask who runs: {}", words(errno)));
+        }
     };
     let peer = match stream.peer() {
         Ok(peer) => peer,

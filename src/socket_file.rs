@@ -74,7 +74,8 @@ use crate::{AsFd, BorrowedFd, OwnedFd};
 ///   before Linux 6.6 also if the mode has what the umask takes away.
 /// - [`Kernel`](SocketFileError::Kernel): the rest, as the kernel has it. `ENOENT`, `ENOTDIR`, `ELOOP` and
 ///   `EACCES` of the directory; `EACCES`, `EROFS` and `ENOSPC` from `bind`; `EPERM` from `chown`; `EPERM`
-///   where the directory is sticky and the socket to be replaced or removed belongs to another;
+///   where the directory is sticky and the socket to be replaced or removed, or what was left at the
+///   temporary name, belongs to another;
 ///   `EACCES` for the lock, which takes read permission on the directory; `EINTR` while waiting for that;
 ///   `EMFILE`, `ENFILE`, `ENOMEM`.
 ///
@@ -136,9 +137,10 @@ impl SocketFile {
     /// The address by which clients find the socket: its path as it was given, and none if that is longer
     /// than 108 bytes, or relative to [a directory](SocketFileOptions::at).
     ///
-    /// The kernel may report another: `local_addr` of the socket, and `peer_addr` of its clients, have the
-    /// temporary name for ever where there was one, and for long paths one through a descriptor, which
-    /// mean nothing to others.
+    /// The kernel may report another: `local_addr` of the socket, `peer_addr` of its clients, the address that
+    /// its messages come from, and `/proc/net/unix` have the temporary name for ever where there was one, and
+    /// for long paths one through a descriptor, which mean nothing to others. So a client is not to compare
+    /// that address with the one that it knows, nor to send to it.
     ///
     /// # Examples
     ///
@@ -184,6 +186,15 @@ impl SocketFile {
     ///
     /// Clients that are connected stay so, and connections that are pending too. To let none be lost,
     /// remove the file first, then accept what is pending, and close the listener last.
+    ///
+    /// The rights that it takes are those of now: a daemon that has given up root's since cannot remove a file
+    /// in a directory of root's, as `/run`. What stays there the next start [reclaims](SocketFileOptions::reclaim).
+    /// A new root or working directory is no hindrance: the directory is open.
+    ///
+    /// Such a daemon can do so in a directory of the user that it goes on as; but there root is refused, as that
+    /// user could put another file in the place of this one. Let it be that user from the beginning, as systemd's
+    /// `User=` and `RuntimeDirectory=` do; or make the socket when the rights have been given up; or say that
+    /// [any directory](SocketFileOptions::any_directory) will do.
     ///
     /// # Errors
     ///

@@ -65,7 +65,9 @@ pub enum SocketFileError {
         /// What it is.
         found: FileType,
     },
-    /// A socket has the name: one that is alive, if it was to be told; else any.
+    /// A socket has the name: one that is alive, or may be for all that this process can find out. Who was not
+    /// to [reclaim](crate::SocketFileOptions::reclaim) it does not ask, and is told the same of a dead one. Who
+    /// has it, `peer_credentials` tells of a connection to it.
     InUse,
     /// Somebody else kept the directory locked for longer than was to be waited.
     Locked,

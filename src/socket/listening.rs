@@ -182,7 +182,8 @@ macro_rules! impl_listening {
 /// Waits for streams: the server's end of [`UnixStream::connect`].
 ///
 /// It closes on drop. A path's file stays behind then; removing it is up to you, and whoever binds
-/// the path next needs it gone.
+/// the path next needs it gone. A server at a path is better made by
+/// [`SocketFile`](crate::SocketFile), which sees to that.
 ///
 /// # Examples
 ///
@@ -210,7 +211,8 @@ impl_socket!(UnixListener, Kind::Stream, listens: true,
 /// Waits for connections that carry messages: the server's end of [`UnixSeqpacket::connect`].
 ///
 /// It closes on drop. A path's file stays behind then; removing it is up to you, and whoever binds
-/// the path next needs it gone.
+/// the path next needs it gone. A server at a path is better made by
+/// [`SocketFile`](crate::SocketFile), which sees to that.
 ///
 /// # Examples
 ///

@@ -119,7 +119,8 @@ impl<'a> SocketFileOptions<'a> {
 
     /// Gives the file to this group: one of this process's own, or with `CAP_CHOWN` any; else `EPERM`, in
     /// [`Step::Owner`](crate::Step::Owner). By default it has the effective group of this process, or in a directory with the
-    /// set-group-ID bit that of the directory.
+    /// set-group-ID bit that of the directory. `Gid::from_raw` takes the number, which libc's `getgrnam` finds by
+    /// the name.
     ///
     /// # Examples
     ///
@@ -314,7 +315,8 @@ impl<'a> SocketFileOptions<'a> {
     /// Removes the file when the [`SocketFile`](crate::SocketFile) is dropped, as [`SocketFile::remove`](crate::SocketFile::remove) does, whose error
     /// nobody gets then. By default the file stays.
     ///
-    /// A process that forks has two of them, of which the first that is dropped removes it.
+    /// It is to be kept as long as the file is to be there: `let (listener, _) =` drops it, and with it the
+    /// file, at once. A process that forks has two of them, of which the first that is dropped removes it.
     ///
     /// # Examples
     ///

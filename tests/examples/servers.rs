@@ -39,6 +39,23 @@ fn servers_stop_at_a_signal_and_remove_their_file() {
 }
 
 #[test]
+fn servers_take_the_name_of_one_that_was_killed_and_of_no_other() {
+    for name in SERVERS {
+        let (_dir, [path, _]) = names();
+        let mut killed = Running::server(name, &path, &[]);
+        killed.signal(libc::SIGKILL);
+        killed.child().wait().unwrap();
+        assert!(Path::new(&path).exists());
+        let mut server = Running::server(name, &path, &[]);
+        let said = complaint(&run(name, &[&path]));
+        assert!(said.ends_with(": another socket has the name\n"), "{said}");
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.end(), ["interrupted"]);
+        assert!(!Path::new(&path).exists());
+    }
+}
+
+#[test]
 fn servers_go_on_if_nobody_reads_what_they_print() {
     for name in SERVERS {
         let (_dir, [path, _]) = names();
