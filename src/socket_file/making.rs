@@ -1,8 +1,10 @@
 //! How a socket's file is made: bound, given to whom it belongs, and only then to be reached.
 
+mod publishing;
+
 use core::ffi::CStr;
 
-use rustix::fs::{AtFlags, Mode, RenameFlags, chownat, fchmod, fstat, linkat};
+use rustix::fs::{AtFlags, Mode, chownat, fchmod, fstat};
 use rustix::net::{bind, listen};
 
 use super::SocketFile;
@@ -10,7 +12,7 @@ use super::lock::Lock;
 use super::options::SocketFileOptions;
 use super::place::{Node, Place, kernel, permissions};
 use super::procfs::{chmod, through, umask};
-use super::removing::{clear_left_over, reclaim, remove, stale, unlink_if};
+use super::removing::{clear_left_over, reclaim, remove, unlink_if};
 use crate::addr::UnixAddr;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::borrow;
@@ -205,44 +207,6 @@ impl Making<'_> {
         Ok(file)
     }
 
-    /// Gives the file at the temporary name its own.
-    fn publish(&self) -> Result<(), SocketFileError> {
-        let mut last = SocketFileError::InUse;
-        for _ in 0..ATTEMPTS {
-            let done = match self.place.look(self.place.name())? {
-                None => publish_new(self.place),
-                Some(found) => {
-                    found.require_socket()?;
-                    self.publish_over()
-                }
-            };
-            match done {
-                // Somebody was faster, to put a file there or to take it away.
-                Err(error @ SocketFileError::Kernel { errno: Errno::EXIST | Errno::NOENT, .. }) => {
-                    last = error
-                }
-                done => return done,
-            }
-        }
-        Err(last)
-    }
-
-    /// Gives the file a name that a socket has, if that may be taken from it.
-    fn publish_over(&self) -> Result<(), SocketFileError> {
-        if self.options.replace {
-            return exchange(self.place, None);
-        }
-        if !self.options.reclaim {
-            return Err(SocketFileError::InUse);
-        }
-        // Not by `reclaim`, which would move it to the temporary name: that is taken.
-        match stale(self.place)? {
-            // `_file` keeps the inode from being used again until then.
-            Some((_file, node)) => exchange(self.place, Some(node)),
-            None => publish_new(self.place),
-        }
-    }
-
     /// After the name was found taken by `bind`.
     fn make_room(&self) -> Result<(), SocketFileError> {
         match &self.lock {
@@ -271,54 +235,4 @@ impl Making<'_> {
 
 fn mode(file: &OwnedFd) -> Result<u32, SocketFileError> {
     fstat(borrow(file)).map(|stat| permissions(&stat)).map_err(kernel(Step::Mode))
-}
-
-/// Whether a file system or a kernel has no such way to rename.
-const fn lacks(errno: Errno) -> bool {
-    matches!(errno, Errno::INVAL | Errno::NOSYS)
-}
-
-/// Gives the file a name that nothing has.
-fn publish_new(place: &Place) -> Result<(), SocketFileError> {
-    match place.rename(place.temporary(), place.name(), RenameFlags::NOREPLACE) {
-        Err(errno) if lacks(errno) => {}
-        done => return done.map_err(kernel(Step::Publish)),
-    }
-    let (dir, from, to) = (place.dir(), place.temporary(), place.name());
-    linkat(dir, from, dir, to, AtFlags::empty()).map_err(kernel(Step::Publish))?;
-    let only_one = place.unlink(from);
-    if only_one.is_err() {
-        // The temporary name is taken back where this leads to.
-        let _ = place.unlink(to);
-    }
-    only_one
-}
-
-/// Gives the file a name that a socket has, which the name leads to until then: any socket, or just that.
-fn exchange(place: &Place, only: Option<Node>) -> Result<(), SocketFileError> {
-    let (from, to) = (place.temporary(), place.name());
-    match place.rename(from, to, RenameFlags::EXCHANGE) {
-        Err(errno) if lacks(errno) => {
-            if let Some(node) = only {
-                unlink_if(place, to, node)?;
-                return publish_new(place);
-            }
-            return place.rename(from, to, RenameFlags::empty()).map_err(kernel(Step::Publish));
-        }
-        done => done.map_err(kernel(Step::Publish))?,
-    }
-    // The last look, at what nobody can put another file in the place of: it has another name now.
-    let replaced = match place.look(from) {
-        Ok(Some(found)) => match only {
-            // There is another one by now, to be looked at.
-            Some(node) if found != node => Err(kernel(Step::Publish)(Errno::EXIST)),
-            _ => found.require_socket().and_then(|()| place.unlink(from)),
-        },
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if replaced.is_err() {
-        let _ = place.rename(from, to, RenameFlags::EXCHANGE);
-    }
-    replaced
 }

@@ -1,0 +1,99 @@
+//! How a file that is ready gets its name, from nobody or from another.
+
+use rustix::fs::{AtFlags, RenameFlags, linkat};
+
+use super::{ATTEMPTS, Making};
+use crate::Errno;
+use crate::error::{SocketFileError, Step};
+use crate::socket_file::place::{Node, Place, kernel};
+use crate::socket_file::removing::{stale, unlink_if};
+
+impl Making<'_> {
+    /// Gives the file at the temporary name its own.
+    pub(super) fn publish(&self) -> Result<(), SocketFileError> {
+        let mut last = SocketFileError::InUse;
+        for _ in 0..ATTEMPTS {
+            let done = match self.place.look(self.place.name())? {
+                None => publish_new(self.place),
+                Some(found) => {
+                    found.require_socket()?;
+                    self.publish_over()
+                }
+            };
+            match done {
+                // Somebody was faster, to put a file there or to take it away.
+                Err(error @ SocketFileError::Kernel { errno: Errno::EXIST | Errno::NOENT, .. }) => {
+                    last = error
+                }
+                done => return done,
+            }
+        }
+        Err(last)
+    }
+
+    /// Gives the file a name that a socket has, if that may be taken from it.
+    fn publish_over(&self) -> Result<(), SocketFileError> {
+        if self.options.replace {
+            return exchange(self.place, None);
+        }
+        if !self.options.reclaim {
+            return Err(SocketFileError::InUse);
+        }
+        // Not by `reclaim`, which would move it to the temporary name: that is taken.
+        match stale(self.place)? {
+            // `_file` keeps the inode from being used again until then.
+            Some((_file, node)) => exchange(self.place, Some(node)),
+            None => publish_new(self.place),
+        }
+    }
+}
+
+/// Whether a file system or a kernel has no such way to rename.
+const fn lacks(errno: Errno) -> bool {
+    matches!(errno, Errno::INVAL | Errno::NOSYS)
+}
+
+/// Gives the file a name that nothing has.
+fn publish_new(place: &Place) -> Result<(), SocketFileError> {
+    match place.rename(place.temporary(), place.name(), RenameFlags::NOREPLACE) {
+        Err(errno) if lacks(errno) => {}
+        done => return done.map_err(kernel(Step::Publish)),
+    }
+    let (dir, from, to) = (place.dir(), place.temporary(), place.name());
+    linkat(dir, from, dir, to, AtFlags::empty()).map_err(kernel(Step::Publish))?;
+    let only_one = place.unlink(from);
+    if only_one.is_err() {
+        // The temporary name is taken back where this leads to.
+        let _ = place.unlink(to);
+    }
+    only_one
+}
+
+/// Gives the file a name that a socket has, which the name leads to until then: any socket, or just that.
+fn exchange(place: &Place, only: Option<Node>) -> Result<(), SocketFileError> {
+    let (from, to) = (place.temporary(), place.name());
+    match place.rename(from, to, RenameFlags::EXCHANGE) {
+        Err(errno) if lacks(errno) => {
+            if let Some(node) = only {
+                unlink_if(place, to, node)?;
+                return publish_new(place);
+            }
+            return place.rename(from, to, RenameFlags::empty()).map_err(kernel(Step::Publish));
+        }
+        done => done.map_err(kernel(Step::Publish))?,
+    }
+    // The last look, at what nobody can put another file in the place of: it has another name now.
+    let replaced = match place.look(from) {
+        Ok(Some(found)) => match only {
+            // There is another one by now, to be looked at.
+            Some(node) if found != node => Err(kernel(Step::Publish)(Errno::EXIST)),
+            _ => found.require_socket().and_then(|()| place.unlink(from)),
+        },
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if replaced.is_err() {
+        let _ = place.rename(from, to, RenameFlags::EXCHANGE);
+    }
+    replaced
+}
