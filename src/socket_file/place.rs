@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use linux_raw_sys::general;
 use rustix::fs::{
-    AtFlags, CWD, FileType, RenameFlags, Stat, fstat, renameat_with, statat, unlinkat,
+    AtFlags, CWD, FileType, RenameFlags, Stat, fstat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::process::geteuid;
 
@@ -127,6 +127,10 @@ impl Place {
     }
 
     pub(super) fn rename(&self, from: &CStr, to: &CStr, how: RenameFlags) -> Result<(), Errno> {
+        if how.is_empty() {
+            // Not by `renameat2`, which an old kernel does not have.
+            return renameat(self.dir(), from, self.dir(), to);
+        }
         renameat_with(self.dir(), from, self.dir(), to, how)
     }
 }
