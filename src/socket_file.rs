@@ -52,7 +52,7 @@ use crate::{AsFd, BorrowedFd, OwnedFd};
 /// - **Nothing else is removed,** whatever others do to the file meanwhile. To that end a file is moved
 ///   aside before it is removed: from `NAME` to `.NAME.afunix` in the same directory (with a hash where that
 ///   would be long), where new ones are made, too, that must not be found yet. Such names belong to this
-///   crate. What is left at one by a process that was killed, the next start removes; or gives it back to
+///   crate: others must not have files there, and sockets are not made at one. What is left at one by a process that was killed, the next start removes; or gives it back to
 ///   whom it was taken from by mistake. (A socket that somebody renames to the name right after the `bind`,
 ///   before the first look at it, is taken for the one that was made: nothing tells which is which.)
 /// - **What was made is gone again** if a later step fails.
@@ -61,9 +61,9 @@ use crate::{AsFd, BorrowedFd, OwnedFd};
 ///
 /// Of each way to make one, [`SocketFileError`]:
 ///
-/// - [`NoName`](SocketFileError::NoName), [`InteriorNul`](SocketFileError::InteriorNul),
-///   [`TooLong`](SocketFileError::TooLong), [`InvalidMode`](SocketFileError::InvalidMode): what was asked for
-///   cannot be.
+/// - [`NoName`](SocketFileError::NoName), [`ReservedName`](SocketFileError::ReservedName),
+///   [`InteriorNul`](SocketFileError::InteriorNul), [`TooLong`](SocketFileError::TooLong),
+///   [`InvalidMode`](SocketFileError::InvalidMode): what was asked for cannot be.
 /// - [`Insecure`](SocketFileError::Insecure): the directory.
 /// - [`InUse`](SocketFileError::InUse), [`NotASocket`](SocketFileError::NotASocket): what has the name, which
 ///   is left alone.

@@ -44,6 +44,10 @@ impl Place {
         if matches!(name, b"" | b"." | b"..") {
             return Err(SocketFileError::NoName);
         }
+        // A file there would be taken for what a process left that was killed.
+        if is_temporary(name) {
+            return Err(SocketFileError::ReservedName);
+        }
         let name = Text::of(name)?;
         let temporary = temporary(name.as_bytes()).ok_or(SocketFileError::NoName)?;
         let dir = Text::<PATH_MAX>::of(if parent.is_empty() { b"." } else { parent })?;
@@ -142,10 +146,17 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     path.split_at_checked(name).unwrap_or_default()
 }
 
+const SUFFIX: &[u8] = b".afunix";
+
+/// Whether a name has the form of [`temporary`].
+fn is_temporary(name: &[u8]) -> bool {
+    let inside = name.strip_prefix(b".").and_then(|rest| rest.strip_suffix(SUFFIX));
+    inside.is_some_and(|inside| !inside.is_empty())
+}
+
 /// What a file of this name is called while it is made or removed: the same each time, so that one which
 /// is left over is found again, and short enough for an address through a descriptor.
 fn temporary(name: &[u8]) -> Option<Text<{ SHORT + 1 }>> {
-    const SUFFIX: &[u8] = b".afunix";
     if let Some(whole) = Text::joined(&[b".", name, SUFFIX]) {
         return Some(whole);
     }
