@@ -27,7 +27,7 @@ pub use target::FileAddr;
 use crate::addr::UnixAddr;
 use crate::error::SocketFileError;
 use crate::sys::fd::borrow;
-use crate::{AsFd, BorrowedFd, OwnedFd};
+use crate::{AsFd, BorrowedFd, Deadline, Errno, OwnedFd};
 
 /// The file by which a bound socket is found: made with the socket, and removed, if it is still that one,
 /// by whoever made it.
@@ -245,9 +245,12 @@ impl fmt::Debug for SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.remove_on_drop {
-            // There is nobody to tell.
-            let _ = self.remove();
+        if !self.remove_on_drop {
+            return;
         }
+        // There is nobody to tell; so nobody would try again either whom a signal has interrupted.
+        let deadline = Deadline::after(self.lock_wait);
+        let is_left = || deadline.is_ok_and(|at| at.remaining().is_ok_and(|left| !left.is_zero()));
+        while self.remove().is_err_and(|error| error.errno() == Errno::INTR) && is_left() {}
     }
 }

@@ -312,7 +312,8 @@ impl<'a> SocketFileOptions<'a> {
     }
 
     /// Removes the file when the [`SocketFile`](crate::SocketFile) is dropped, as [`SocketFile::remove`](crate::SocketFile::remove) does, whose error
-    /// nobody gets then. By default the file stays.
+    /// nobody gets then. A signal does not end the wait for the lock; it may take twice as long as
+    /// [`lock_wait`](Self::lock_wait) for that. By default the file stays.
     ///
     /// A process that forks has two of them, of which the first that is dropped removes it.
     ///
