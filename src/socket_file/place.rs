@@ -9,7 +9,7 @@ use rustix::fs::{
 use rustix::process::geteuid;
 
 use super::text::{Digits, Text};
-use crate::addr::UnixAddr;
+use crate::addr::{SUN_PATH_LEN, UnixAddr};
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::{borrow, openat};
 use crate::{BorrowedFd, Errno, OwnedFd, Uid};
@@ -38,8 +38,7 @@ pub(super) struct Place {
 impl Place {
     /// Opens the directory of a path, which is relative to `at` as `openat` has it.
     pub(super) fn open(at: Option<BorrowedFd<'_>>, path: &[u8]) -> Result<Self, SocketFileError> {
-        let path = Text::<PATH_MAX>::of(path)?;
-        let path = path.as_bytes();
+        Text::<PATH_MAX>::check(path)?;
         let (parent, name) = split(path);
         if matches!(name, b"" | b"." | b"..") {
             return Err(SocketFileError::NoName);
@@ -50,10 +49,8 @@ impl Place {
         }
         let name = Text::of(name)?;
         let temporary = temporary(name.as_bytes()).ok_or(SocketFileError::NoName)?;
-        let dir = Text::<PATH_MAX>::of(if parent.is_empty() { b"." } else { parent })?;
-        let flags = general::O_PATH | general::O_DIRECTORY;
-        let dir =
-            openat(at.unwrap_or(CWD), dir.as_c_str(), flags).map_err(kernel(Step::Directory))?;
+        let parent = if parent.is_empty() { b"." } else { parent };
+        let dir = open_dir(at.unwrap_or(CWD), parent)?;
         let addr = if is_plain(at, path) { UnixAddr::from_pathname(path).ok() } else { None };
         Ok(Self { dir, name, temporary, addr })
     }
@@ -76,7 +73,8 @@ impl Place {
         if !is_plain(at, path) {
             return None;
         }
-        let beside = Text::<PATH_MAX>::joined(&[split(path).0, self.temporary.as_bytes()])?;
+        let beside =
+            Text::<{ SUN_PATH_LEN + 1 }>::joined(&[split(path).0, self.temporary.as_bytes()])?;
         UnixAddr::from_pathname(beside.as_bytes()).ok()
     }
 
@@ -137,6 +135,14 @@ impl Place {
         }
         renameat_with(self.dir(), from, self.dir(), to, how)
     }
+}
+
+/// Not inlined: its pages of text are no longer on the stack when all else is done.
+#[inline(never)]
+fn open_dir(at: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, SocketFileError> {
+    let path = Text::<PATH_MAX>::of(path)?;
+    let flags = general::O_PATH | general::O_DIRECTORY;
+    openat(at, path.as_c_str(), flags).map_err(kernel(Step::Directory))
 }
 
 /// The directory of a path with the slash at its end, or nothing; and the last part.
