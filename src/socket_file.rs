@@ -55,7 +55,9 @@ use crate::{AsFd, BorrowedFd, Deadline, Errno, OwnedFd};
 ///   crate: others must not have files there, and sockets are not made at one. What is left at one by a process that was killed, the next start removes; or gives it back to
 ///   whom it was taken from by mistake. (A socket that somebody renames to the name right after the `bind`,
 ///   before the first look at it, is taken for the one that was made: nothing tells which is which.)
-/// - **What was made is gone again** if a later step fails.
+/// - **What was made is gone again** if a later step fails, but for what cannot be told from another's or
+///   removed: where the lock is not had, after [`Moved`](SocketFileError::Moved), or once it belongs to
+///   another user in a sticky directory. It is left as a socket that nobody has.
 ///
 /// # Errors
 ///
@@ -70,8 +72,9 @@ use crate::{AsFd, BorrowedFd, Deadline, Errno, OwnedFd};
 /// - [`Locked`](SocketFileError::Locked): see [`lock_wait`](SocketFileOptions::lock_wait).
 /// - [`Moved`](SocketFileError::Moved): somebody renamed a directory of the path meanwhile.
 /// - [`Mode`](SocketFileError::Mode): the file system has its own permissions.
-/// - [`NoProcfs`](SocketFileError::NoProcfs): a path does not fit an address, or a name is to be reclaimed;
-///   before Linux 6.6 also if the mode has what the umask takes away.
+/// - [`NoProcfs`](SocketFileError::NoProcfs): a path does not fit an address, by its own last part or by the
+///   temporary one where that is needed; or a name is to be reclaimed. Before Linux 6.6 also if there is a
+///   mode that the file is not born with: for the umask, an owner or a group.
 /// - [`Kernel`](SocketFileError::Kernel): the rest, as the kernel has it. `ENOENT`, `ENOTDIR`, `ELOOP` and
 ///   `EACCES` of the directory; `EACCES`, `EROFS` and `ENOSPC` from `bind`; `EPERM` from `chown`; `EPERM`
 ///   where the directory is sticky and the socket to be replaced or removed belongs to another;

@@ -5,7 +5,8 @@ use core::fmt;
 use rustix::fs::{FileType, Uid};
 use rustix::io::Errno;
 
-/// A socket's file was not made, not removed, or not reached. What was made until then is gone again.
+/// A socket's file was not made, not removed, or not reached. What was made until then is gone again, if it
+/// could be removed: see [`SocketFile`](crate::SocketFile).
 ///
 /// # Examples
 ///

@@ -105,7 +105,8 @@ impl<'a> SocketFileOptions<'a> {
 
     /// Gives the file to this user, for which it takes `CAP_CHOWN`: else `EPERM`, in
     /// [`Step::Owner`](crate::Step::Owner). If a [`mode`](Self::mode) is asked for, nobody but this process's
-    /// user can reach it until then.
+    /// user can reach it until then; what that gives to group or others is set once it is another's file, for
+    /// which it takes `CAP_FOWNER` too: else `EPERM`, in [`Step::Mode`](crate::Step::Mode).
     ///
     /// # Examples
     ///
@@ -287,7 +288,8 @@ impl<'a> SocketFileOptions<'a> {
     /// [`Insecure`](crate::SocketFileError::Insecure). There others could put their own socket in the place of
     /// this one.
     ///
-    /// The directories above it are not looked at.
+    /// The directories above it are not looked at. In a user namespace all users that it has no number for
+    /// look like one, 65534: a process that has this number itself takes their directories for its own.
     ///
     /// # Examples
     ///
