@@ -26,8 +26,9 @@ pub use target::FileAddr;
 
 use crate::addr::UnixAddr;
 use crate::error::SocketFileError;
+use crate::socket::Deadline;
 use crate::sys::fd::borrow;
-use crate::{AsFd, BorrowedFd, Deadline, Errno, OwnedFd};
+use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 
 /// The file by which a bound socket is found: made with the socket, and removed, if it is still that one,
 /// by whoever made it.
