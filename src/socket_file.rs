@@ -26,8 +26,9 @@ pub use target::FileAddr;
 
 use crate::addr::UnixAddr;
 use crate::error::SocketFileError;
+use crate::socket::Deadline;
 use crate::sys::fd::borrow;
-use crate::{AsFd, BorrowedFd, OwnedFd};
+use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 
 /// The file by which a bound socket is found: made with the socket, and removed, if it is still that one,
 /// by whoever made it.
@@ -52,26 +53,29 @@ use crate::{AsFd, BorrowedFd, OwnedFd};
 /// - **Nothing else is removed,** whatever others do to the file meanwhile. To that end a file is moved
 ///   aside before it is removed: from `NAME` to `.NAME.afunix` in the same directory (with a hash where that
 ///   would be long), where new ones are made, too, that must not be found yet. Such names belong to this
-///   crate. What is left at one by a process that was killed, the next start removes; or gives it back to
+///   crate: others must not have files there, and sockets are not made at one. What is left at one by a process that was killed, the next start removes; or gives it back to
 ///   whom it was taken from by mistake. (A socket that somebody renames to the name right after the `bind`,
 ///   before the first look at it, is taken for the one that was made: nothing tells which is which.)
-/// - **What was made is gone again** if a later step fails.
+/// - **What was made is gone again** if a later step fails, but for what cannot be told from another's or
+///   removed: where the lock is not had, after [`Moved`](SocketFileError::Moved), or once it belongs to
+///   another user in a sticky directory. It is left as a socket that nobody has.
 ///
 /// # Errors
 ///
 /// Of each way to make one, [`SocketFileError`]:
 ///
-/// - [`NoName`](SocketFileError::NoName), [`InteriorNul`](SocketFileError::InteriorNul),
-///   [`TooLong`](SocketFileError::TooLong), [`InvalidMode`](SocketFileError::InvalidMode): what was asked for
-///   cannot be.
+/// - [`NoName`](SocketFileError::NoName), [`ReservedName`](SocketFileError::ReservedName),
+///   [`InteriorNul`](SocketFileError::InteriorNul), [`TooLong`](SocketFileError::TooLong),
+///   [`InvalidMode`](SocketFileError::InvalidMode): what was asked for cannot be.
 /// - [`Insecure`](SocketFileError::Insecure): the directory.
 /// - [`InUse`](SocketFileError::InUse), [`NotASocket`](SocketFileError::NotASocket): what has the name, which
 ///   is left alone.
 /// - [`Locked`](SocketFileError::Locked): see [`lock_wait`](SocketFileOptions::lock_wait).
 /// - [`Moved`](SocketFileError::Moved): somebody renamed a directory of the path meanwhile.
 /// - [`Mode`](SocketFileError::Mode): the file system has its own permissions.
-/// - [`NoProcfs`](SocketFileError::NoProcfs): a path does not fit an address, or a name is to be reclaimed;
-///   before Linux 6.6 also if the mode has what the umask takes away.
+/// - [`NoProcfs`](SocketFileError::NoProcfs): a path does not fit an address, by its own last part or by the
+///   temporary one where that is needed; or a name is to be reclaimed. Before Linux 6.6 also if there is a
+///   mode that the file is not born with: for the umask, an owner or a group.
 /// - [`Kernel`](SocketFileError::Kernel): the rest, as the kernel has it. `ENOENT`, `ENOTDIR`, `ELOOP` and
 ///   `EACCES` of the directory; `EACCES`, `EROFS` and `ENOSPC` from `bind`; `EPERM` from `chown`; `EPERM`
 ///   where the directory is sticky and the socket to be replaced or removed, or what was left at the
@@ -256,9 +260,12 @@ impl fmt::Debug for SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.remove_on_drop {
-            // There is nobody to tell.
-            let _ = self.remove();
+        if !self.remove_on_drop {
+            return;
         }
+        // There is nobody to tell; so nobody would try again either whom a signal has interrupted.
+        let deadline = Deadline::after(self.lock_wait);
+        let is_left = || deadline.is_ok_and(|at| at.remaining().is_ok_and(|left| !left.is_zero()));
+        while self.remove().is_err_and(|error| error.errno() == Errno::INTR) && is_left() {}
     }
 }

@@ -5,7 +5,8 @@ use core::fmt;
 use rustix::fs::{FileType, Uid};
 use rustix::io::Errno;
 
-/// A socket's file was not made, not removed, or not reached. What was made until then is gone again.
+/// A socket's file was not made, not removed, or not reached. What was made until then is gone again, if it
+/// could be removed: see [`SocketFile`](crate::SocketFile).
 ///
 /// # Examples
 ///
@@ -30,6 +31,9 @@ pub enum SocketFileError {
     },
     /// The path names no file: it is empty, or ends with `/`, `.` or `..`.
     NoName,
+    /// The last part of the path is like `.NAME.afunix`, which is what a file at `NAME` is called for a while
+    /// when it is made or removed: the next start there would take it for what was left over.
+    ReservedName,
     /// There is a NUL in the path, where the kernel would cut it.
     #[non_exhaustive]
     InteriorNul {
@@ -135,7 +139,10 @@ impl SocketFileError {
     pub const fn errno(self) -> Errno {
         match self {
             Self::Kernel { errno, .. } => errno,
-            Self::NoName | Self::InteriorNul { .. } | Self::InvalidMode { .. } => Errno::INVAL,
+            Self::NoName
+            | Self::ReservedName
+            | Self::InteriorNul { .. }
+            | Self::InvalidMode { .. } => Errno::INVAL,
             Self::TooLong { .. } => Errno::NAMETOOLONG,
             Self::Insecure { .. } | Self::Mode { .. } => Errno::PERM,
             Self::NotASocket { .. } => Errno::NOTSOCK,
@@ -172,6 +179,7 @@ impl fmt::Display for SocketFileError {
         match *self {
             Self::Kernel { step, errno } => write!(f, "cannot {step}: {errno}"),
             Self::NoName => f.write_str("the path names no file"),
+            Self::ReservedName => f.write_str("names like .NAME.afunix are for temporary files"),
             Self::InteriorNul { position } => write!(f, "path has a NUL at byte {position}"),
             Self::TooLong { len, limit } => write!(f, "path is {len} bytes, the limit is {limit}"),
             Self::InvalidMode { mode } => write!(f, "{mode:#o} is no mode of a socket's file"),
@@ -218,8 +226,13 @@ mod tests {
     use super::*;
 
     /// Each variant, with the errno that says the same, and its words.
-    const ALL: [(SocketFileError, Errno, &str); 18] = [
+    const ALL: [(SocketFileError, Errno, &str); 19] = [
         (SocketFileError::NoName, Errno::INVAL, "the path names no file"),
+        (
+            SocketFileError::ReservedName,
+            Errno::INVAL,
+            "names like .NAME.afunix are for temporary files",
+        ),
         (SocketFileError::InteriorNul { position: 3 }, Errno::INVAL, "path has a NUL at byte 3"),
         (
             SocketFileError::TooLong { len: 300, limit: 255 },

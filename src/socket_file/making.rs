@@ -72,10 +72,13 @@ pub(super) fn make(
     let mut making = Making { options, place: &place, lock, socket, backlog };
     if let Some(lock) = &mut making.lock {
         match lock.take(options.lock_wait) {
-            // What cannot be cleared away, as another user's in a directory like `/tmp`, is in the way of
-            // those alone who need that name.
+            // What cannot be cleared away or given back, as another user's in a directory like `/tmp`, is in
+            // the way of those alone who need that name.
             Ok(()) => match clear_left_over(&place, lock) {
-                Err(SocketFileError::Kernel { step: Step::Remove, .. }) if !hidden => {}
+                Err(
+                    SocketFileError::Kernel { step: Step::Remove | Step::Publish, .. }
+                    | SocketFileError::NotASocket { .. },
+                ) if !hidden => {}
                 cleared => cleared?,
             },
             Err(error) if hidden || options.reclaim || error.errno() == Errno::INTR => {

@@ -105,7 +105,8 @@ impl<'a> SocketFileOptions<'a> {
 
     /// Gives the file to this user, for which it takes `CAP_CHOWN`: else `EPERM`, in
     /// [`Step::Owner`](crate::Step::Owner). If a [`mode`](Self::mode) is asked for, nobody but this process's
-    /// user can reach it until then.
+    /// user can reach it until then; what that gives to group or others is set once it is another's file, for
+    /// which it takes `CAP_FOWNER` too: else `EPERM`, in [`Step::Mode`](crate::Step::Mode).
     ///
     /// # Examples
     ///
@@ -288,7 +289,8 @@ impl<'a> SocketFileOptions<'a> {
     /// [`Insecure`](crate::SocketFileError::Insecure). There others could put their own socket in the place of
     /// this one.
     ///
-    /// The directories above it are not looked at.
+    /// The directories above it are not looked at. In a user namespace all users that it has no number for
+    /// look like one, 65534: a process that has this number itself takes their directories for its own.
     ///
     /// # Examples
     ///
@@ -313,7 +315,8 @@ impl<'a> SocketFileOptions<'a> {
     }
 
     /// Removes the file when the [`SocketFile`](crate::SocketFile) is dropped, as [`SocketFile::remove`](crate::SocketFile::remove) does, whose error
-    /// nobody gets then. By default the file stays.
+    /// nobody gets then. A signal does not end the wait for the lock; it may take twice as long as
+    /// [`lock_wait`](Self::lock_wait) for that. By default the file stays.
     ///
     /// It is to be kept as long as the file is to be there: `let (listener, _) =` drops it, and with it the
     /// file, at once. A process that forks has two of them, of which the first that is dropped removes it.

@@ -4,12 +4,12 @@ use core::ffi::CStr;
 
 use linux_raw_sys::general;
 use rustix::fs::{
-    AtFlags, CWD, FileType, RenameFlags, Stat, fstat, renameat_with, statat, unlinkat,
+    AtFlags, CWD, FileType, RenameFlags, Stat, fstat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::process::geteuid;
 
 use super::text::{Digits, Text};
-use crate::addr::UnixAddr;
+use crate::addr::{SUN_PATH_LEN, UnixAddr};
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::{borrow, openat};
 use crate::{BorrowedFd, Errno, OwnedFd, Uid};
@@ -38,18 +38,19 @@ pub(super) struct Place {
 impl Place {
     /// Opens the directory of a path, which is relative to `at` as `openat` has it.
     pub(super) fn open(at: Option<BorrowedFd<'_>>, path: &[u8]) -> Result<Self, SocketFileError> {
-        let path = Text::<PATH_MAX>::of(path)?;
-        let path = path.as_bytes();
+        Text::<PATH_MAX>::check(path)?;
         let (parent, name) = split(path);
         if matches!(name, b"" | b"." | b"..") {
             return Err(SocketFileError::NoName);
         }
+        // A file there would be taken for what a process left that was killed.
+        if is_temporary(name) {
+            return Err(SocketFileError::ReservedName);
+        }
         let name = Text::of(name)?;
         let temporary = temporary(name.as_bytes()).ok_or(SocketFileError::NoName)?;
-        let dir = Text::<PATH_MAX>::of(if parent.is_empty() { b"." } else { parent })?;
-        let flags = general::O_PATH | general::O_DIRECTORY;
-        let dir =
-            openat(at.unwrap_or(CWD), dir.as_c_str(), flags).map_err(kernel(Step::Directory))?;
+        let parent = if parent.is_empty() { b"." } else { parent };
+        let dir = open_dir(at.unwrap_or(CWD), parent)?;
         let addr = if is_plain(at, path) { UnixAddr::from_pathname(path).ok() } else { None };
         Ok(Self { dir, name, temporary, addr })
     }
@@ -72,7 +73,8 @@ impl Place {
         if !is_plain(at, path) {
             return None;
         }
-        let beside = Text::<PATH_MAX>::joined(&[split(path).0, self.temporary.as_bytes()])?;
+        let beside =
+            Text::<{ SUN_PATH_LEN + 1 }>::joined(&[split(path).0, self.temporary.as_bytes()])?;
         UnixAddr::from_pathname(beside.as_bytes()).ok()
     }
 
@@ -127,8 +129,20 @@ impl Place {
     }
 
     pub(super) fn rename(&self, from: &CStr, to: &CStr, how: RenameFlags) -> Result<(), Errno> {
+        if how.is_empty() {
+            // Not by `renameat2`, which an old kernel does not have.
+            return renameat(self.dir(), from, self.dir(), to);
+        }
         renameat_with(self.dir(), from, self.dir(), to, how)
     }
+}
+
+/// Not inlined: its pages of text are no longer on the stack when all else is done.
+#[inline(never)]
+fn open_dir(at: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, SocketFileError> {
+    let path = Text::<PATH_MAX>::of(path)?;
+    let flags = general::O_PATH | general::O_DIRECTORY;
+    openat(at, path.as_c_str(), flags).map_err(kernel(Step::Directory))
 }
 
 /// The directory of a path with the slash at its end, or nothing; and the last part.
@@ -138,10 +152,17 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     path.split_at_checked(name).unwrap_or_default()
 }
 
+const SUFFIX: &[u8] = b".afunix";
+
+/// Whether a name has the form of [`temporary`].
+fn is_temporary(name: &[u8]) -> bool {
+    let inside = name.strip_prefix(b".").and_then(|rest| rest.strip_suffix(SUFFIX));
+    inside.is_some_and(|inside| !inside.is_empty())
+}
+
 /// What a file of this name is called while it is made or removed: the same each time, so that one which
 /// is left over is found again, and short enough for an address through a descriptor.
 fn temporary(name: &[u8]) -> Option<Text<{ SHORT + 1 }>> {
-    const SUFFIX: &[u8] = b".afunix";
     if let Some(whole) = Text::joined(&[b".", name, SUFFIX]) {
         return Some(whole);
     }

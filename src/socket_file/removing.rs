@@ -3,7 +3,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fs::RenameFlags;
+use rustix::fs::{RenameFlags, fstat};
 use rustix::net::connect;
 
 use super::lock::Lock;
@@ -82,27 +82,37 @@ pub(super) fn unlink_if(place: &Place, name: &CStr, node: Node) -> Result<bool, 
 /// Removes what a process that was killed left at the temporary name.
 ///
 /// Nobody makes or moves such a file but under the lock. Most are sockets of who was killed. One that is
-/// alive was being replaced, and the name has its successor's file; or it was moved aside by mistake, and
-/// the name has none: then it gets that back. What is no socket came there by mistake, and gets it back
-/// from a socket, too, that nobody has.
+/// alive was being replaced, or it was moved aside by mistake: it gets the name back if nothing has that, or
+/// a socket that nobody has, as of a successor who was killed. What is no socket came there by mistake, and
+/// gets the name back likewise.
 pub(super) fn clear_left_over(place: &Place, _lock: &Lock) -> Result<(), SocketFileError> {
     let (name, temporary) = (place.name(), place.temporary());
     let Some((file, node)) = place.open_node(temporary)? else {
         return Ok(());
     };
+    let is_wanted = !node.is_socket() || is_known_alive(borrow(&file))?;
     match place.open_node(name)? {
-        None if !node.is_socket() || is_known_alive(borrow(&file))? => {
+        None if is_wanted => {
             place.rename(temporary, name, RenameFlags::NOREPLACE).map_err(kernel(Step::Publish))
         }
-        Some((named, other)) if !node.is_socket() => {
-            if !other.is_socket() || is_alive(borrow(&named))? {
-                return node.require_socket();
+        Some((named, other)) if is_wanted && is_free_for(&file, &named, other)? => {
+            match place.rename(temporary, name, RenameFlags::EXCHANGE) {
+                Ok(()) => unlink_if(place, temporary, other).map(drop),
+                // Who was killed had no way either to take the name from it.
+                Err(Errno::INVAL | Errno::NOSYS) if node.is_socket() => place.unlink(temporary),
+                Err(errno) => Err(kernel(Step::Publish)(errno)),
             }
-            place.rename(temporary, name, RenameFlags::EXCHANGE).map_err(kernel(Step::Publish))?;
-            unlink_if(place, temporary, other).map(drop)
         }
+        Some(_) if !node.is_socket() => node.require_socket(),
         _ => place.unlink(temporary),
     }
+}
+
+/// Whether a name can be taken for this file from that one: a socket that nobody has, of the same user. In
+/// a directory like `/tmp` anybody can put a file at the temporary name.
+fn is_free_for(file: &OwnedFd, named: &OwnedFd, other: Node) -> Result<bool, SocketFileError> {
+    let owner = |file| fstat(borrow(file)).map(|stat| stat.st_uid).map_err(kernel(Step::Look));
+    Ok(other.is_socket() && owner(file)? == owner(named)? && !is_alive(borrow(named))?)
 }
 
 /// [`is_alive`], or `false` where that cannot be told.

@@ -19,15 +19,19 @@ impl<const N: usize> Text<N> {
 
     /// What has no NUL inside.
     pub(super) fn of(text: &[u8]) -> Result<Self, SocketFileError> {
+        Self::check(text)?;
+        let mut all = Self::EMPTY;
+        all.push(text);
+        Ok(all)
+    }
+
+    /// Whether [`of`](Self::of) takes this, without the room for it.
+    pub(super) fn check(text: &[u8]) -> Result<(), SocketFileError> {
         if let Some(position) = text.iter().position(|byte| *byte == 0) {
             return Err(SocketFileError::InteriorNul { position });
         }
-        let mut all = Self::EMPTY;
-        if all.push(text) {
-            Ok(all)
-        } else {
-            Err(SocketFileError::TooLong { len: text.len(), limit: N.saturating_sub(1) })
-        }
+        let (len, limit) = (text.len(), N.saturating_sub(1));
+        if len > limit { Err(SocketFileError::TooLong { len, limit }) } else { Ok(()) }
     }
 
     /// Puts the parts together; `None` if there is no room for them. None may have a NUL.

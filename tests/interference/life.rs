@@ -245,3 +245,25 @@ fn where_it_may_not_be_removed_it_stays() {
         assert_eq!(file.remove(), Ok(true));
     });
 }
+
+/// As a kill leaves it between the exchange of the two files and the removal of the other.
+#[test]
+fn who_was_replaced_gets_the_name_back_from_a_successor_who_was_killed() {
+    let _watchdog = Watchdog::new();
+    for reclaims in [false, true] {
+        let world = World::new();
+        let path = world.bytes();
+        let (old, old_node) = world.live();
+        fs::rename(world.path(), world.folder().join(TEMPORARY)).unwrap();
+        world.stale();
+        let options = SocketFile::options(&path);
+        let options = if reclaims { options.reclaim() } else { options };
+        assert_eq!(options.listener().unwrap_err(), SocketFileError::InUse);
+        assert_eq!(world.entries(), [(NAME.to_string(), old_node)]);
+        assert!(is_reached(&world));
+        old.accept().unwrap();
+
+        let (_new, file) = SocketFile::options(&path).replace().listener().unwrap();
+        assert_eq!((file.is_in_place(), world.entries().len()), (Ok(true), 1));
+    }
+}

@@ -151,6 +151,36 @@ fn a_signal_ends_the_wait() {
     });
 }
 
+/// There is nobody to try again.
+#[test]
+fn a_signal_keeps_no_file_that_is_to_be_removed_on_drop() {
+    passes_in_child("locked::a_signal_keeps_no_file_that_is_to_be_removed_on_drop", || {
+        for lock_wait in [WAIT, Duration::from_secs(60)] {
+            let _watchdog = Watchdog::new();
+            let world = World::new();
+            let path = world.bytes();
+            let options = SocketFile::options(&path).remove_on_drop().lock_wait(lock_wait);
+            let (_listener, file) = options.listener().unwrap();
+            let holder = Holder::new(&world.folder());
+            let start = Instant::now();
+            if lock_wait == WAIT {
+                interrupt_by(0, || drop(file));
+                assert!(start.elapsed() >= WAIT && start.elapsed() < 2 * WAIT + SLACK);
+                assert_eq!(world.entries().len(), 1);
+                continue;
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(WAIT);
+                    drop(holder);
+                });
+                interrupt_by(0, || drop(file));
+            });
+            assert_eq!(world.entries(), []);
+        }
+    });
+}
+
 /// A copy of the descriptor that a child has, or a process that was forked meanwhile, keeps no lock.
 #[test]
 fn a_copy_of_the_descriptor_does_not_keep_the_lock() {

@@ -252,3 +252,37 @@ fn in_a_sticky_folder_the_other_name_may_be_in_the_way() {
         assert_eq!(snapshot(folder.path()), []);
     });
 }
+
+/// Nor do other users' files get a name there that they could not take, or keep who needs no other name.
+#[test]
+fn in_a_sticky_folder_others_get_no_name_by_way_of_the_other_one() {
+    const TEST: &str = "directories::in_a_sticky_folder_others_get_no_name_by_way_of_the_other_one";
+    let _watchdog = crate::common::Watchdog::new();
+    passes_as_root(TEST, || {
+        for is_live in [false, true] {
+            let folder = folder_of(0, 0o1777);
+            let (path, left_over) = (folder.join("control"), folder.join(".control.afunix"));
+            let options = SocketFile::options(path.as_os_str().as_bytes());
+            let _live = {
+                let _other = As::new(1000, 1000, &[]);
+                if !is_live {
+                    std::fs::write(&left_over, "another's").unwrap();
+                }
+                is_live.then(|| std::os::unix::net::UnixListener::bind(&left_over).unwrap())
+            };
+            let before = snapshot(folder.path());
+            {
+                let _nobody = nobody();
+                let (_listener, file) = options.listener().unwrap();
+                assert_eq!(options.listener().unwrap_err(), SocketFileError::InUse);
+                assert_eq!(file.remove(), Ok(true));
+                assert_eq!(snapshot(folder.path()), before);
+            }
+            close(std::os::unix::net::UnixListener::bind(&path).unwrap());
+            // As root, who may do all.
+            let (_listener, file) = options.reclaim().listener().unwrap();
+            assert_eq!(file.remove(), Ok(true));
+            assert!(is_live || snapshot(folder.path()) == before);
+        }
+    });
+}

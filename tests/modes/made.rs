@@ -146,8 +146,11 @@ pub fn folder_of(uid: u32, mode: u32) -> TempDir {
 
 /// Leaves a socket's file that nobody has, of this mode.
 pub fn leave_stale<T: Made>(path: &Path, mode: u32) {
-    let (socket, _) = T::make(Way::Plain.options(path).mode(mode).any_directory()).unwrap();
+    // Renamed, for the temporary name is given to nobody.
+    let first = path.with_file_name("first");
+    let (socket, _) = T::make(Way::Plain.options(&first).mode(mode).any_directory()).unwrap();
     crate::common::close(socket);
+    std::fs::rename(first, path).unwrap();
 }
 
 /// What it answers to who opens the file first.

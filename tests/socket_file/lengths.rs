@@ -182,7 +182,7 @@ fn last_part_has_1_to_255_bytes<T: Files>(_: &str) {
 }
 
 /// The name that the file had before, as the kernel goes on to report it.
-fn temporary<T: Files>(folder: &TempDir, name: &str) -> String {
+pub fn temporary<T: Files>(folder: &TempDir, name: &str) -> String {
     let path = folder.join(name);
     let (server, file) = T::make(SocketFile::options(bytes(&path)).publish_ready()).unwrap();
     let reported = UnixDatagram::from_fd_unchecked(server).local_addr().unwrap().to_string();

@@ -8,9 +8,11 @@ use rustix::fs::FileType;
 
 use crate::common::{TempDir, close};
 use crate::kit::{Files, arrives, by_kernel, bytes, names, nul, states, ways};
+use crate::lengths::temporary;
 
 for_data!(
     path_that_names_no_file_is_told_and_nothing_is_made
+    temporary_name_of_another_is_told_and_its_server_goes_on
     nul_is_told_wherever_it_is
     path_in_a_roundabout_way_names_its_file
     folder_that_is_none_is_an_error_of_the_directory
@@ -62,6 +64,27 @@ fn path_that_names_no_file_is_told_and_nothing_is_made<T: Files>(_: &str) {
     }
     assert_eq!(states(folder.path()), before);
     close(live);
+}
+
+/// There the next start of the other would take the file for what was left over.
+fn temporary_name_of_another_is_told_and_its_server_goes_on<T: Files>(_: &str) {
+    let folder = TempDir::new();
+    let path = |name: &str| bytes(&folder.join(name)).to_vec();
+    let last = temporary::<T>(&folder, &"n".repeat(100));
+    for name in [".name.afunix", "..name.afunix.afunix", "...afunix", &last] {
+        for (way, set) in ways() {
+            let made = T::make(set(SocketFile::options(&path(name))));
+            assert_eq!(made.map(drop), Err(SocketFileError::ReservedName), "{way}, {name}");
+        }
+    }
+    assert_eq!(names(folder.path()), [""; 0]);
+    for name in [".afunix", "..afunix", "name.afunix", ".name", "afunix", ".afunix.", "n.afunix"] {
+        let (socket, file) = T::make(SocketFile::options(&path(name))).unwrap();
+        let (_other, other) = T::make(SocketFile::options(&path("name"))).unwrap();
+        assert_eq!((file.is_in_place(), other.remove()), (Ok(true), Ok(true)), "{name}");
+        assert_eq!(file.remove(), Ok(true));
+        close(socket);
+    }
 }
 
 fn nul_is_told_wherever_it_is<T: Files>(_: &str) {
