@@ -1,10 +1,10 @@
 //! The life of a socket's file: made with the right permissions, published whole, reclaimed from the
 //! dead, removed only if it is ours; and reached however long its path is.
 //!
-//! [`options`] says how a file is to be made, [`types`] of which sockets, and [`making`] makes it; [`removing`] tells what may be removed
-//! and removes it, under the directory's [`lock`]. [`place`] is a name in a directory that was opened once.
-//! [`target`] reaches the file of another, and connects by any path. [`procfs`] and [`text`] make the
-//! addresses for that.
+//! [`options`] says how a file is to be made, [`types`] of which sockets, and [`making`] makes it;
+//! [`removing`] tells what may be removed and removes it, under the directory's [`lock`]. [`place`] is a
+//! name in a directory that was opened once. [`target`] reaches the file of another, and connects by any
+//! path. [`procfs`] and [`text`] make the addresses for that.
 
 mod lock;
 mod making;
@@ -53,9 +53,10 @@ use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 /// - **Nothing else is removed,** whatever others do to the file meanwhile. To that end a file is moved
 ///   aside before it is removed: from `NAME` to `.NAME.afunix` in the same directory (with a hash where that
 ///   would be long), where new ones are made, too, that must not be found yet. Such names belong to this
-///   crate: others must not have files there, and sockets are not made at one. What is left at one by a process that was killed, the next start removes; or gives it back to
-///   whom it was taken from by mistake. (A socket that somebody renames to the name right after the `bind`,
-///   before the first look at it, is taken for the one that was made: nothing tells which is which.)
+///   crate: others must not have files there, and sockets are not made at one. What is left at one by a
+///   process that was killed, the next start removes; or gives it back to whom it was taken from by mistake.
+///   (A socket that somebody who takes no lock renames to the name right after the `bind`, before the first
+///   look at it, is taken for the one that was made: nothing tells which is which.)
 /// - **What was made is gone again** if a later step fails, but for what cannot be told from another's or
 ///   removed: where the lock is not had, after [`Moved`](SocketFileError::Moved), or once it belongs to
 ///   another user in a sticky directory. It is left as a socket that nobody has.
@@ -192,13 +193,14 @@ impl SocketFile {
     /// remove the file first, then accept what is pending, and close the listener last.
     ///
     /// The rights that it takes are those of now: a daemon that has given up root's since cannot remove a file
-    /// in a directory of root's, as `/run`. What stays there the next start [reclaims](SocketFileOptions::reclaim).
-    /// A new root or working directory is no hindrance: the directory is open.
+    /// in a directory of root's, as `/run`. What stays there the next start
+    /// [reclaims](SocketFileOptions::reclaim). A new root or working directory is no hindrance: the directory
+    /// is open.
     ///
-    /// Such a daemon can do so in a directory of the user that it goes on as; but there root is refused, as that
-    /// user could put another file in the place of this one. Let it be that user from the beginning, as systemd's
-    /// `User=` and `RuntimeDirectory=` do; or make the socket when the rights have been given up; or say that
-    /// [any directory](SocketFileOptions::any_directory) will do.
+    /// Such a daemon can do so in a directory of the user that it goes on as; but there root is refused, as
+    /// that user could put another file in the place of this one. Let it be that user from the beginning, as
+    /// systemd's `User=` and `RuntimeDirectory=` do; or make the socket when the rights have been given up; or
+    /// say that [any directory](SocketFileOptions::any_directory) will do.
     ///
     /// # Errors
     ///

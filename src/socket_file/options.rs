@@ -119,9 +119,9 @@ impl<'a> SocketFileOptions<'a> {
     }
 
     /// Gives the file to this group: one of this process's own, or with `CAP_CHOWN` any; else `EPERM`, in
-    /// [`Step::Owner`](crate::Step::Owner). By default it has the effective group of this process, or in a directory with the
-    /// set-group-ID bit that of the directory. `Gid::from_raw` takes the number, which libc's `getgrnam` finds by
-    /// the name.
+    /// [`Step::Owner`](crate::Step::Owner). By default it has the effective group of this process, or in a
+    /// directory with the set-group-ID bit that of the directory. `Gid::from_raw` takes the number, which
+    /// libc's `getgrnam` finds by the name.
     ///
     /// # Examples
     ///
@@ -174,8 +174,8 @@ impl<'a> SocketFileOptions<'a> {
     /// ones are not made with it any more. What is no socket is refused, symbolic links included, and stays
     /// in place: [`NotASocket`](crate::SocketFileError::NotASocket).
     ///
-    /// Where the kernel (before Linux 3.15) or the file system cannot exchange files, a plain `rename` follows the
-    /// look at what is there.
+    /// Where the kernel (before Linux 3.15) or the file system cannot exchange files, a plain `rename` follows
+    /// the look at what is there.
     ///
     /// # Examples
     ///
@@ -314,9 +314,10 @@ impl<'a> SocketFileOptions<'a> {
         self
     }
 
-    /// Removes the file when the [`SocketFile`](crate::SocketFile) is dropped, as [`SocketFile::remove`](crate::SocketFile::remove) does, whose error
-    /// nobody gets then. A signal does not end the wait for the lock; it may take twice as long as
-    /// [`lock_wait`](Self::lock_wait) for that. By default the file stays.
+    /// Removes the file when the [`SocketFile`](crate::SocketFile) is dropped, as
+    /// [`remove`](crate::SocketFile::remove) does, whose error nobody gets then. A signal does not end the
+    /// wait for the lock; it may take twice as long as [`lock_wait`](Self::lock_wait) for that. By default
+    /// the file stays.
     ///
     /// It is to be kept as long as the file is to be there: `let (listener, _) =` drops it, and with it the
     /// file, at once. A process that forks has two of them, of which the first that is dropped removes it.

@@ -132,6 +132,7 @@ fn errors() -> Result<(), Failure> {
         (SocketFile::options(b"/").listener().err(), Errno::INVAL),
         (SocketFile::options(path).listener().err(), Errno::INVAL),
         (SocketFile::options(&long).listener().err(), Errno::NAMETOOLONG),
+        (SocketFile::options(b"/.x.afunix").listener().err(), Errno::INVAL),
         (SocketFile::options(b"/x").mode(0o1000).listener().err(), Errno::INVAL),
         (SocketFile::options(b"/x/y").listener().err(), Errno::NOENT),
         (FileAddr::open(b"/").err(), Errno::NOTSOCK),
