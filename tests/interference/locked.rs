@@ -21,7 +21,7 @@ use crate::world::{World, node};
 /// More than a call takes that does not wait, on a machine with too much to do.
 const SLACK: Duration = Duration::from_secs(3);
 
-const WAIT: Duration = Duration::from_millis(200);
+const WAIT: Duration = Duration::from_millis(60);
 
 /// Another process, which has a directory locked until this goes.
 struct Holder {
