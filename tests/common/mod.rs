@@ -8,7 +8,9 @@ pub mod interrupt;
 #[macro_use]
 pub mod kinds;
 pub mod limits;
+pub mod notify;
 pub mod passes;
+pub mod process;
 pub mod raw;
 pub mod seccomp;
 pub mod stepper;

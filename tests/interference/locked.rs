@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use afunix::{Errno, SocketFile, SocketFileError, Step};
 
 use crate::common::interrupt::interrupt_by;
-use crate::common::stepper::{Go, Stop, copy_of, is_usable};
+use crate::common::notify::copy_of;
+use crate::common::stepper::{Go, Stop, is_usable};
 use crate::common::{Nobody, Watchdog, close, is_root, open_fds, passes_in_child, skip};
 use crate::operations::{LOCK_WAIT, Made, OPERATIONS, Operation, Ready, run};
 use crate::world::{World, node};
@@ -20,7 +21,7 @@ use crate::world::{World, node};
 /// More than a call takes that does not wait, on a machine with too much to do.
 const SLACK: Duration = Duration::from_secs(3);
 
-const WAIT: Duration = Duration::from_millis(200);
+const WAIT: Duration = Duration::from_millis(60);
 
 /// Another process, which has a directory locked until this goes.
 struct Holder {
@@ -203,7 +204,7 @@ fn is_free_after(operation: Operation, may_unlock: bool) -> bool {
     let world = World::new();
     let _before = operation.before(&world);
     let mut copy = None;
-    let ended = run(operation, &world, false, |pid, stop| {
+    let told = run(operation, &world, false, |pid, stop| {
         if let Stop::Before(_, call) = stop {
             if call.is(libc::SYS_flock) {
                 let unlocks = call.args[1] == u64::from(libc::LOCK_UN.unsigned_abs());
@@ -215,7 +216,7 @@ fn is_free_after(operation: Operation, may_unlock: bool) -> bool {
         }
         Go::On
     });
-    assert_eq!(ended.told().answer, Ok(true), "{operation:?}");
+    assert_eq!(told.answer, Ok(true), "{operation:?}");
     let copy = copy.expect("a lock");
     let folder = File::open(world.folder()).unwrap();
     // SAFETY: numbers alone.

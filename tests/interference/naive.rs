@@ -5,7 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use crate::acts::{Act, Acted};
-use crate::common::stepper::{Go, Stop, is_usable, step};
+use crate::common::stepper::{Go, is_usable, step};
 use crate::common::{Watchdog, passes_in_child};
 use crate::world::{NAME, TEMPORARY, World, is_socket, node};
 
@@ -59,18 +59,17 @@ fn is_lost(naive: fn(&Path), act: Act, at: usize) -> Option<bool> {
     world.stale();
     let path = world.folder().join(NAME);
     let (mut acted, mut count) = (None, 0);
-    let ended = step(
+    step(
         || (),
         |()| naive(&path),
         |()| (),
-        |_, stop| {
-            if count == at && !matches!(stop, Stop::End) {
+        |_, _| {
+            if count == at {
                 acted = Some(Acted::new(act, &world));
             }
             count += 1;
             Go::On
         },
     );
-    ended.told();
     acted.map(|acted| !acted.foreign.as_ref().is_some_and(|foreign| foreign.is_there()))
 }

@@ -12,7 +12,7 @@ use afunix::{
     UnixListener,
 };
 
-use crate::common::stepper::{Ended, Go, Stop, step};
+use crate::common::stepper::{Go, Stop, step};
 use crate::world::{Node, TEMPORARY, World, node};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -185,7 +185,7 @@ pub fn run(
     world: &World,
     again: bool,
     at: impl FnMut(i32, Stop) -> Go,
-) -> Ended<Told> {
+) -> Told {
     let (path, folder) = (world.bytes(), world.folder());
     group();
     step(

@@ -4,7 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use afunix::{Errno, SocketFile, SocketFileError, Step};
 
-use crate::common::stepper::{Call, Go, Stop, is_usable};
+use crate::common::notify::Call;
+use crate::common::stepper::{Go, Stop, is_usable};
 use crate::common::{Watchdog, passes_in_child};
 use crate::operations::{Before, OPERATIONS, Operation, Told, run};
 use crate::world::{NAME, Node, TEMPORARY, World, is_socket, node};
@@ -58,7 +59,7 @@ fn refuse(
     let before = operation.before(&world);
     let (mut calls, mut entries, mut open) = (Vec::new(), [Vec::new(), Vec::new()], [0; 2]);
     let mut is_served = true;
-    let ended = run(operation, &world, true, |pid, stop| {
+    let told = run(operation, &world, true, |pid, stop| {
         let opened = || std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
         match stop {
             Stop::Before(number, call) => {
@@ -74,11 +75,9 @@ fn refuse(
                 (entries[1], open[1]) = (world.entries(), opened());
                 is_served = before.is_served(&world.path());
             }
-            Stop::End => {}
         }
         Go::On
     });
-    let told = ended.told();
     (Refused { world, before, told, entries, open, is_served }, calls)
 }
 
@@ -198,7 +197,7 @@ fn nothing_can_be_taken_back(operation: Operation, at: usize, what: &str) {
     let removes = [libc::SYS_unlinkat, libc::SYS_renameat2];
     let world = World::new();
     let before = operation.before(&world);
-    let ended = run(operation, &world, false, |_, stop| match stop {
+    let told = run(operation, &world, false, |_, stop| match stop {
         Stop::Before(number, call)
             if number == at || (number > at && removes.iter().any(|remove| call.is(*remove))) =>
         {
@@ -209,7 +208,7 @@ fn nothing_can_be_taken_back(operation: Operation, at: usize, what: &str) {
         }
         _ => Go::On,
     });
-    let what = format!("{what}: {:?} {:?}", ended.told(), world.entries());
+    let what = format!("{what}: {:?} {:?}", told, world.entries());
     for (name, _) in world.entries() {
         assert!(name == NAME || name == TEMPORARY, "{what}");
         assert!(is_socket(&world.folder().join(name)), "{what}");

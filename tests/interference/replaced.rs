@@ -3,7 +3,8 @@
 use afunix::{SocketFile, SocketFileError};
 
 use crate::acts::{ACTS, Act, Acted};
-use crate::common::stepper::{Call, Go, Stop, is_usable};
+use crate::common::notify::Call;
+use crate::common::stepper::{Go, Stop, is_usable};
 use crate::common::{Watchdog, passes_in_child};
 use crate::operations::{Before, Operation, Told, run};
 use crate::world::{NAME, Node, TEMPORARY, World, entries, is_socket, node};
@@ -70,7 +71,7 @@ fn interfere(operation: Operation, act: Act, at: usize) -> Option<Round> {
     let before = operation.before(&world);
     let (mut acted, mut last, mut count) = (None, None, 0);
     let told = run(operation, &world, false, |_, stop| {
-        if count == at && matches!(stop, Stop::Before(..) | Stop::Done) {
+        if count == at {
             acted = Some(Acted::new(act, &world));
         }
         count += 1;
@@ -80,7 +81,6 @@ fn interfere(operation: Operation, act: Act, at: usize) -> Option<Round> {
         }
         Go::On
     });
-    let told = told.told();
     acted.map(|acted| Round { world, before, acted, told, last })
 }
 

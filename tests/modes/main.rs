@@ -19,5 +19,4 @@ mod mounts;
 mod nobody;
 mod others;
 mod owners;
-mod stepper;
 mod swaps;

@@ -6,34 +6,31 @@ use std::time::Duration;
 
 use afunix::SocketFile;
 
+use crate::common::process::End;
+use crate::common::stepper::{Stepped, is_usable};
 use crate::common::{TempDir, passes_in_child};
-use crate::process::{End, PATIENCE};
+use crate::pipe::PATIENCE;
 use crate::server::{KINDS, Kind, Refusal, Server, names, reaches};
-use crate::stepper::{Stop, Traced, between_marks, is_there_ptrace};
 
 const NAME: &str = "control";
 
 /// Stops a plain start after so many stops and has another one take the name over from it, or as soon as
 /// the first is done if it is locked out until then. What the first does then to a file of that name is
 /// done to the second one's. `None` if there are no so many stops.
-fn replaced_while_it_starts(kind: Kind, steps: u32) -> Option<Result<(), String>> {
+fn replaced_while_it_starts(kind: Kind, stops: usize) -> Option<Result<(), String>> {
     let folder = TempDir::new();
     let path = folder.join(NAME);
     let bytes = path.as_os_str().as_bytes();
     let options = SocketFile::options(bytes);
-    let mut first = Traced::start(|| {
-        let options = options.lock_wait(PATIENCE).mode(0o622);
-        let server = between_marks(|| Server::make(options, kind));
-        u8::from(server.is_ok_and(|server| server.file.unwrap().remove() == Ok(true)))
-    });
-    for _ in 0..steps {
-        if first.step() == Stop::Done {
-            return None;
-        }
-    }
+    let mut first = Stepped::start(
+        || options.lock_wait(PATIENCE).mode(0o622),
+        |options| Server::make(options, kind),
+        |server| u8::from(server.is_ok_and(|server| server.file.unwrap().remove() == Ok(true))),
+    );
+    first.step_over(stops)?;
     let take = |lock_wait| Server::make(options.replace().mode(0o600).lock_wait(lock_wait), kind);
     let at_once = take(Duration::ZERO);
-    while first.step() != Stop::Done {}
+    first.finish_operation();
     let second = match at_once {
         Err(Refusal::Locked) => take(PATIENCE),
         other => other,
@@ -41,7 +38,7 @@ fn replaced_while_it_starts(kind: Kind, steps: u32) -> Option<Result<(), String>
     let Ok(second) = second else {
         return Some(Err("the name was not taken over".into()));
     };
-    if first.detach().wait() != End::Code(0) {
+    if first.finish() != End::Code(0) {
         return Some(Err("the first has removed the file of the second".into()));
     }
     if names(folder.path()) != [NAME] {
@@ -59,14 +56,14 @@ fn file_of_who_replaces_is_not_taken_for_its_own_by_who_is_replaced() {
     passes_in_child(
         "both::file_of_who_replaces_is_not_taken_for_its_own_by_who_is_replaced",
         || {
-            if !is_there_ptrace() {
+            if !is_usable() {
                 return;
             }
             // SAFETY: a number alone.
             unsafe { libc::umask(0o022) };
             for kind in KINDS {
                 let all: Vec<_> =
-                    (0..).map_while(|steps| replaced_while_it_starts(kind, steps)).collect();
+                    (0..).map_while(|stops| replaced_while_it_starts(kind, stops)).collect();
                 assert!(all.len() > 20, "only {} stops", all.len());
                 let wrong: Vec<_> =
                     all.iter().enumerate().filter(|(_, all)| all.is_err()).collect();

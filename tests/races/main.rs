@@ -1,8 +1,8 @@
 //! Files of sockets that change hands while others look, start, stop and die.
 //!
-//! Each test is a process of its own, with other processes that it makes by [`process`]; these can be
-//! stopped at each system call, by [`stepper`], so that what takes a thousand tries at natural speed
-//! happens each time. Beside each test the same is done as it is often written, by [`naive`]: that must
+//! Each test is a process of its own, with other processes that it makes by [`common::process`]; these can
+//! be stopped at each system call, by [`common::stepper`], so that what takes a thousand tries at natural
+//! speed happens each time. Beside each test the same is done as it is often written, by [`naive`]: that must
 //! be seen to fail.
 
 #[path = "../common/mod.rs"]
@@ -12,10 +12,9 @@ mod common;
 mod both;
 mod killed;
 mod naive;
-mod process;
+mod pipe;
 mod remover;
 mod server;
 mod starters;
-mod stepper;
 mod takeover;
 mod twice;

@@ -8,7 +8,7 @@ use afunix::{
     UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
 
-use crate::process::{PATIENCE, is_readable};
+use crate::pipe::{PATIENCE, is_readable};
 
 /// A type of socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

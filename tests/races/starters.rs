@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use afunix::SocketFile;
 
-use crate::common::trace::mark;
+use crate::common::process::{End, Process};
+use crate::common::stepper::{Stepped, Stop, is_usable};
 use crate::common::{TempDir, passes_in_child};
 use crate::naive;
-use crate::process::{End, PATIENCE, Pipe, Process, which_is_readable};
+use crate::pipe::{PATIENCE, Pipe, which_is_readable};
 use crate::server::{Client, KINDS, Kind, Refusal, Server, names};
-use crate::stepper::{Stop, Traced, is_there_ptrace};
 
 const STARTERS: u8 = 8;
 
@@ -74,7 +74,7 @@ impl Round<'_> {
             naive::leave_stale(self.path, KINDS[usize::from(self.is_removed)]);
         }
         let pipes = Pipes { go: Pipe::new(), reports: Pipe::new(), end: Pipe::new() };
-        let processes = self.start_all(&pipes);
+        let (processes, _answering) = self.start_all(&pipes);
         let mut reports = Reports::default();
         for _ in 0..STARTERS {
             match pipes.reports.hear() {
@@ -94,34 +94,34 @@ impl Round<'_> {
         verdict
     }
 
-    fn start_all(&self, pipes: &Pipes) -> Vec<Process> {
-        let (start, kind) = (self.start, self.kind);
-        let body = |number| {
-            move || {
-                if self.pace == Pace::Natural {
-                    pipes.go.hear::<1>();
-                }
-                mark();
-                let server = start(self.path, kind);
-                mark();
-                let report = match server {
-                    Ok(_) => b'+',
-                    Err(Refusal::InUse) => b'u',
-                    Err(_) => b'?',
-                };
-                pipes.reports.say(&[number, report]);
-                server.map_or(0, |server| serve(&server, number, &pipes.end))
-            }
+    fn start_all(&self, pipes: &Pipes) -> (Vec<Process>, Vec<Process>) {
+        let start = || (self.start)(self.path, self.kind);
+        let tell = |number, server: Result<Server, Refusal>| {
+            let report = match server {
+                Ok(_) => b'+',
+                Err(Refusal::InUse) => b'u',
+                Err(_) => b'?',
+            };
+            pipes.reports.say(&[number, report]);
+            server.map_or(0, |server| serve(&server, number, &pipes.end))
         };
         match self.pace {
             Pace::Natural => {
-                let all = (0..STARTERS).map(|number| Process::start(body(number))).collect();
+                let all = (0..STARTERS).map(|number| {
+                    Process::start(|| {
+                        pipes.go.hear::<1>();
+                        tell(number, start())
+                    })
+                });
+                let all = all.collect();
                 pipes.go.say(&[0; STARTERS as usize]);
-                all
+                (all, Vec::new())
             }
             Pace::Interleaved(seed) => {
-                let all = (0..STARTERS).map(|number| Traced::start(body(number))).collect();
-                interleave(all, seed)
+                let all = (0..STARTERS).map(|number| {
+                    Stepped::start(|| (), |()| start(), |server| tell(number, server))
+                });
+                interleave(all.collect(), seed)
             }
         }
     }
@@ -195,47 +195,54 @@ impl Dice {
     }
 }
 
-/// Lets one at a time run for some system calls, until each has made its second mark. Who pauses does so
-/// beside the others.
-fn interleave(all: Vec<Traced>, seed: u64) -> Vec<Process> {
+/// Lets one at a time run for some system calls, until each has made its start. Who pauses does so beside
+/// the others. The answer is all of them, and who answers for them from then on.
+fn interleave(all: Vec<Stepped>, seed: u64) -> (Vec<Process>, Vec<Process>) {
     let mut dice = Dice(seed);
     let mut done: Vec<Option<Process>> = all.iter().map(|_| None).collect();
+    let mut answering = Vec::new();
     let mut ready: Vec<_> = all.into_iter().enumerate().collect();
-    let mut paused: Vec<(usize, Traced)> = Vec::new();
+    let mut paused: Vec<(usize, Stepped)> = Vec::new();
     while !ready.is_empty() || !paused.is_empty() {
         let mut awake = 0;
         while awake < paused.len() {
             // Where nobody else is left, one is waited for.
             if ready.is_empty() || paused[awake].1.has_stopped() {
-                let (number, mut traced) = paused.swap_remove(awake);
-                assert_eq!(traced.stop(), Stop::Exit);
-                ready.push((number, traced));
+                let (number, mut stepped) = paused.swap_remove(awake);
+                stepped.stop();
+                ready.push((number, stepped));
             } else {
                 awake += 1;
             }
         }
-        let (number, mut traced) = ready.swap_remove(dice.below(ready.len()));
-        let mut steps = 1 + dice.below(12);
+        let (number, mut stepped) = ready.swap_remove(dice.below(ready.len()));
+        let mut calls = 1 + dice.below(6);
         loop {
-            match traced.step() {
+            match stepped.at() {
                 Stop::Done => {
-                    done[number] = Some(traced.detach());
+                    let [process, answers] = stepped.detach();
+                    done[number] = Some(process);
+                    answering.push(answers);
                     break;
                 }
-                Stop::Entry(call) if call.is_pause() => {
-                    traced.resume();
-                    paused.push((number, traced));
+                Stop::Before(_, call) if call.is_pause() => {
+                    stepped.resume();
+                    paused.push((number, stepped));
                     break;
                 }
-                _ if steps == 0 => {
-                    ready.push((number, traced));
+                Stop::Before(..) if calls == 0 => {
+                    ready.push((number, stepped));
                     break;
                 }
-                _ => steps -= 1,
+                Stop::Before(..) => {
+                    stepped.step();
+                    calls -= 1;
+                }
             }
         }
     }
-    done.into_iter().map(|process| process.expect("one that is done")).collect()
+    let done = done.into_iter().map(|process| process.expect("one that is done")).collect();
+    (done, answering)
 }
 
 const NAME: &str = "control";
@@ -280,7 +287,7 @@ fn one_of_eight_has_the_name_at_any_start() {
 #[test]
 fn one_of_eight_has_the_name_in_any_order_of_their_calls() {
     passes_in_child("starters::one_of_eight_has_the_name_in_any_order_of_their_calls", || {
-        if is_there_ptrace() {
+        if is_usable() {
             all_are_well(rounds(reclaim, interleaved, 40));
             all_are_well(rounds(reclaim_published_ready, interleaved, 20));
         }
@@ -291,7 +298,7 @@ fn one_of_eight_has_the_name_in_any_order_of_their_calls() {
 #[test]
 fn starters_without_a_lock_are_seen_to_fail() {
     passes_in_child("starters::starters_without_a_lock_are_seen_to_fail", || {
-        if is_there_ptrace() {
+        if is_usable() {
             for start in [naive::connect_unlink_bind, naive::checked_without_lock] {
                 let wrong = rounds(start, interleaved, 40).filter(Result::is_err).count();
                 assert!(wrong > 5, "only {wrong} rounds have failed");

@@ -2,16 +2,18 @@
 
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use afunix::{Errno, SocketFile, UnixAddr, UnixDatagram};
 
+use crate::common::process::{End, Process, Shared};
+use crate::common::stepper::{Stepped, is_usable};
 use crate::common::{TempDir, passes_in_child};
 use crate::naive;
-use crate::process::{End, PATIENCE, Pipe, Process, Shared, which_is_readable};
+use crate::pipe::{PATIENCE, Pipe, which_is_readable};
 use crate::server::{Client, KINDS, Kind, Refusal, Server, names};
-use crate::stepper::{Stop, Traced, between_marks, is_there_ptrace};
 
 const NAME: &str = "control";
 
@@ -26,7 +28,7 @@ const CLIENTS: usize = 3;
 
 /// What all of them count together.
 #[derive(Clone, Copy)]
-struct Counts(Shared);
+struct Counts(&'static [AtomicU32; 64]);
 
 impl Counts {
     /// Clients, that a server was reached: connected to and answered, or sent to.
@@ -165,7 +167,8 @@ fn serve(server: &Server, orders: &Pipe, counts: Counts) -> u8 {
 fn take_over(take: Take, kind: Kind, times: u32) -> Counts {
     let folder = TempDir::new();
     let path = folder.join(NAME).as_os_str().as_bytes().to_vec();
-    let counts = Counts(Shared::new());
+    // SAFETY: atomics, of which zeros are a value.
+    let counts = Counts(unsafe { Shared::<[_; _]>::zeroed() }.leak());
     let mut now = Generation::start(replace, &path, kind, counts);
     let clients: Vec<_> =
         (0..CLIENTS).map(|number| Process::start(|| hammer(&path, kind, number, counts))).collect();
@@ -252,23 +255,23 @@ fn at_each_stop(take: Take, kind: Kind) -> Vec<Result<bool, Errno>> {
     let folder = TempDir::new();
     let path = folder.join(NAME).as_os_str().as_bytes().to_vec();
     let old = replace(&path, kind).unwrap();
-    let mut new = Traced::start(|| {
-        let _server = between_marks(|| take(&path, kind)).expect("a name that can be taken");
-        0
-    });
+    let mut new = Stepped::start(|| (), |()| take(&path, kind), |taken| u8::from(taken.is_err()));
     let mut found = Vec::new();
-    while new.step() != Stop::Done {
+    loop {
         // Whether it is the old one: the other does not answer here.
         let client = Client::connect(&path, kind);
         found.push(client.map(|_| old.answer(1, Duration::ZERO)));
+        if new.step().is_none() {
+            assert_eq!(new.finish(), End::Code(0));
+            return found;
+        }
     }
-    found
 }
 
 #[test]
 fn at_each_call_of_a_takeover_the_old_or_the_new_is_reached() {
     passes_in_child("takeover::at_each_call_of_a_takeover_the_old_or_the_new_is_reached", || {
-        if !is_there_ptrace() {
+        if !is_usable() {
             return;
         }
         for kind in KINDS {

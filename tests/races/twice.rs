@@ -4,32 +4,32 @@
 use std::os::unix::ffi::OsStrExt;
 
 use crate::common::passes_in_child;
+use crate::common::stepper::is_usable;
 use crate::killed::{
     Before, Case, LONGEST, PLAIN, World, publish_ready, reclaim, reclaim_widened, replace, start,
-    stop_at, widened,
+    widened,
 };
 use crate::naive;
 use crate::server::{Kind, Refusal, reaches};
-use crate::stepper::is_there_ptrace;
 
 /// Kills the start after each call that changes something, or before the first, and its successor after
 /// each of its own, and lets a third one start. The answer is how many pairs there were.
-fn kill_each_and_its_successor(case: &Case) -> u32 {
+fn kill_each_and_its_successor(case: &Case) -> usize {
     let mut pairs = 0;
     for first in 0.. {
         for second in 0.. {
             let world = World::new(case);
-            let mut traced = start(case, &world);
-            if traced.step_over_changes(first).is_none() {
+            let mut stepped = start(case, &world);
+            if stepped.step_over_changes(first).is_none() {
                 return pairs;
             }
-            traced.kill();
+            stepped.kill();
             let successor = Case { start: case.retry, removes: false, ..*case };
-            let mut traced = start(&successor, &world);
-            if traced.step_over_changes(second).is_none() {
+            let mut stepped = start(&successor, &world);
+            if stepped.step_over_changes(second).is_none() {
                 break;
             }
-            traced.kill();
+            stepped.kill();
             pairs += 1;
             let checked = world.check_after_kill().and_then(|()| {
                 let server = (case.retry)(&world.path, case.kind);
@@ -47,7 +47,7 @@ macro_rules! killed_twice {
             #[test]
             fn $test() {
                 passes_in_child(concat!("twice::", stringify!($test)), || {
-                    if !is_there_ptrace() {
+                    if !is_usable() {
                         return;
                     }
                     // SAFETY: a number alone.
@@ -89,10 +89,15 @@ enum Strange {
 
 /// Lets it go on for so many stops, then has the stranger put his file at the name, lets it go on for so
 /// many changes and kills it; without those it comes to its end. `None` if it has no so many.
-fn with_a_stranger(case: &Case, strange: Strange, before: u32, after: Option<u32>) -> Option<()> {
+fn with_a_stranger(
+    case: &Case,
+    strange: Strange,
+    before: usize,
+    after: Option<usize>,
+) -> Option<()> {
     let world = World::new(case);
-    let mut traced = start(case, &world);
-    stop_at(&mut traced, before)?;
+    let mut stepped = start(case, &world);
+    stepped.step_over(before)?;
     let elsewhere = world.folder.join("elsewhere");
     let stranger = match strange {
         Strange::File => {
@@ -105,10 +110,10 @@ fn with_a_stranger(case: &Case, strange: Strange, before: u32, after: Option<u32
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&world.path));
     std::fs::rename(&elsewhere, path).unwrap();
     match after {
-        None => drop(traced.finish().kill()),
+        None => drop(stepped.finish()),
         Some(after) => {
-            traced.step_over_changes(after)?;
-            traced.kill();
+            stepped.step_over_changes(after)?;
+            stepped.kill();
         }
     }
     let again = reclaim(&world.path, case.kind).map(drop);
@@ -125,14 +130,14 @@ fn with_a_stranger(case: &Case, strange: Strange, before: u32, after: Option<u32
 
 /// Every call after which a stranger may come, and every change from there after which to be killed, or
 /// none. The answer is how many there were.
-fn strangers_everywhere(case: &Case, strange: Strange) -> u32 {
+fn strangers_everywhere(case: &Case, strange: Strange) -> usize {
     let mut count = 0;
-    for before in (0..).step_by(2) {
+    for before in 0.. {
         if with_a_stranger(case, strange, before, None).is_none() {
             return count;
         }
         let afters = (0..).map_while(|after| with_a_stranger(case, strange, before, Some(after)));
-        count += 1 + u32::try_from(afters.count()).unwrap();
+        count += 1 + afters.count();
     }
     unreachable!()
 }
@@ -143,7 +148,7 @@ macro_rules! strangers {
             #[test]
             fn $test() {
                 passes_in_child(concat!("twice::", stringify!($test)), || {
-                    if is_there_ptrace() {
+                    if is_usable() {
                         let count = strangers_everywhere(&$case, Strange::$strange);
                         println!("{count} strangers");
                         assert!(count >= $count, "only {count}");
