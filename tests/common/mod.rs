@@ -189,17 +189,26 @@ pub fn finish_within(limit: Duration, mut child: Child) -> Output {
 /// Runs a command to its end, as [`finish`].
 pub fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if emulated::is_emulated() {
-        // Its `vfork` does not wait until the child is another program. So std is not to use that, but to
-        // wait itself.
-        // SAFETY: the closure does nothing.
-        unsafe { std::os::unix::process::CommandExt::pre_exec(command, || Ok(())) };
-    }
     let child = {
         let _alone = starting();
-        command.spawn()
+        let child = command.spawn().expect("a command that starts");
+        if emulated::is_emulated() {
+            // Its `vfork` does not wait for that.
+            wait_until_another_program(child.id());
+        }
+        child
     };
-    finish(child.expect("a command that starts"))
+    finish(child)
+}
+
+/// Waits, a second at the longest, until a child is not a copy of this process any more.
+fn wait_until_another_program(child: u32) {
+    // By a way that qemu-user does not take for one to this process, of which it tells something else.
+    let line = |pid: u32| std::fs::read(format!("/proc/./{pid}/cmdline")).unwrap_or_default();
+    let (own, start) = (line(std::process::id()), Instant::now());
+    while line(child) == own && start.elapsed() < Duration::from_secs(1) {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Nobody else of this process starts a command as long as the answer lives: until it becomes another
