@@ -125,10 +125,7 @@ impl Making<'_> {
     fn in_place(&mut self, addr: &UnixAddr) -> Result<Bound, SocketFileError> {
         for _ in 0..ATTEMPTS {
             match bind(self.socket, addr) {
-                Ok(()) => {
-                    let by_path = self.place.addr.is_some();
-                    return self.bound(self.place.name(), by_path.then_some(addr));
-                }
+                Ok(()) => return self.bound(self.place.name(), self.place.addr.as_ref()),
                 Err(Errno::ADDRINUSE) => self.make_room()?,
                 Err(errno) => return Err(kernel(Step::Bind)(errno)),
             }

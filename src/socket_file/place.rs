@@ -25,6 +25,11 @@ pub(super) fn kernel(step: Step) -> impl Fn(Errno) -> SocketFileError {
     move |errno| SocketFileError::Kernel { step, errno }
 }
 
+/// Whether a file system or a kernel has no such way to rename.
+pub(super) const fn lacks(errno: Errno) -> bool {
+    matches!(errno, Errno::INVAL | Errno::NOSYS)
+}
+
 /// An open directory, and a name in it.
 #[derive(Debug)]
 pub(super) struct Place {

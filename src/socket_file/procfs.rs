@@ -64,12 +64,12 @@ pub(super) fn chmod(file: BorrowedFd<'_>, mode: u32) -> Result<(), SocketFileErr
 
 /// The umask, if it can be learned without changing it.
 pub(super) fn umask() -> Option<u32> {
+    folder()?;
     // It stands in the second line, and the first is short.
     let mut status = [0; 256];
     let count = || -> Result<usize, Errno> {
         let file = openat(CWD, c"/proc/thread-self/status", general::O_RDONLY)?;
         read(borrow(&file), &mut status)
     }();
-    folder()?;
     crate::wire::status::umask(status.get(..count.ok()?)?)
 }

@@ -7,7 +7,7 @@ use rustix::fs::{RenameFlags, fstat};
 use rustix::net::connect;
 
 use super::lock::Lock;
-use super::place::{Node, Place, kernel};
+use super::place::{Node, Place, kernel, lacks};
 use super::procfs::through;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::{Opened, borrow};
@@ -99,7 +99,7 @@ pub(super) fn clear_left_over(place: &Place, _lock: &Lock) -> Result<(), SocketF
             match place.rename(temporary, name, RenameFlags::EXCHANGE) {
                 Ok(()) => unlink_if(place, temporary, other).map(drop),
                 // Who was killed had no way either to take the name from it.
-                Err(Errno::INVAL | Errno::NOSYS) if node.is_socket() => place.unlink(temporary),
+                Err(errno) if lacks(errno) && node.is_socket() => place.unlink(temporary),
                 Err(errno) => Err(kernel(Step::Publish)(errno)),
             }
         }

@@ -5,7 +5,7 @@ use rustix::fs::{AtFlags, RenameFlags, linkat};
 use super::{ATTEMPTS, Making};
 use crate::Errno;
 use crate::error::{SocketFileError, Step};
-use crate::socket_file::place::{Node, Place, kernel};
+use crate::socket_file::place::{Node, Place, kernel, lacks};
 use crate::socket_file::removing::{stale, unlink_if};
 
 impl Making<'_> {
@@ -46,11 +46,6 @@ impl Making<'_> {
             None => publish_new(self.place),
         }
     }
-}
-
-/// Whether a file system or a kernel has no such way to rename.
-const fn lacks(errno: Errno) -> bool {
-    matches!(errno, Errno::INVAL | Errno::NOSYS)
 }
 
 /// Gives the file a name that nothing has.
