@@ -12,6 +12,7 @@ mod descriptors;
 mod life;
 mod locked;
 mod naive;
+#[macro_use]
 mod operations;
 mod refused;
 mod replaced;

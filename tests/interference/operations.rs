@@ -35,6 +35,33 @@ pub enum Operation {
     RemoveBeside,
 }
 
+/// A test of each operation, by a function of it. A module's own name is the start of those of its tests.
+macro_rules! test_each_operation {
+    ($module:literal, $body:path) => {
+        test_each_operation! { $module, $body;
+            plain Plain
+            at At
+            reclaim Reclaim
+            reclaim_nothing ReclaimNothing
+            replace_server ReplaceServer
+            replace_stale ReplaceStale
+            replace_nothing ReplaceNothing
+            publish_ready PublishReady
+            reclaim_ready ReclaimReady
+            datagram Datagram
+            remove Remove
+            remove_beside RemoveBeside
+        }
+    };
+    ($module:literal, $body:path; $($test:ident $operation:ident)+) => {
+        $(#[test]
+        fn $test() {
+            let test = concat!($module, stringify!($test));
+            passes_in_child(test, || $body(Operation::$operation));
+        })+
+    };
+}
+
 pub const OPERATIONS: [Operation; 12] = [
     Operation::Plain,
     Operation::At,

@@ -10,30 +10,7 @@ use crate::common::{Watchdog, passes_in_child};
 use crate::operations::{Before, OPERATIONS, Operation, Told, run};
 use crate::world::{NAME, Node, TEMPORARY, World, is_socket, node};
 
-macro_rules! test_each {
-    ($($test:ident $operation:ident)+) => {
-        $(#[test]
-        fn $test() {
-            let test = concat!("refused::", stringify!($test));
-            passes_in_child(test, || each_call_refused(Operation::$operation));
-        })+
-    };
-}
-
-test_each! {
-    plain Plain
-    at At
-    reclaim Reclaim
-    reclaim_nothing ReclaimNothing
-    replace_server ReplaceServer
-    replace_stale ReplaceStale
-    replace_nothing ReplaceNothing
-    publish_ready PublishReady
-    reclaim_ready ReclaimReady
-    datagram Datagram
-    remove Remove
-    remove_beside RemoveBeside
-}
+test_each_operation!("refused::", each_call_refused);
 
 /// Has 452 on every architecture that there is a test for.
 const FCHMODAT2: libc::c_long = 452;

@@ -9,30 +9,7 @@ use crate::common::{Watchdog, passes_in_child};
 use crate::operations::{Before, Operation, Told, run};
 use crate::world::{NAME, Node, TEMPORARY, World, entries, is_socket, node};
 
-macro_rules! test_each {
-    ($($test:ident $operation:ident)+) => {
-        $(#[test]
-        fn $test() {
-            let test = concat!("replaced::", stringify!($test));
-            passes_in_child(test, || each_act_at_each_stop(Operation::$operation));
-        })+
-    };
-}
-
-test_each! {
-    plain Plain
-    at At
-    reclaim Reclaim
-    reclaim_nothing ReclaimNothing
-    replace_server ReplaceServer
-    replace_stale ReplaceStale
-    replace_nothing ReplaceNothing
-    publish_ready PublishReady
-    reclaim_ready ReclaimReady
-    datagram Datagram
-    remove Remove
-    remove_beside RemoveBeside
-}
+test_each_operation!("replaced::", each_act_at_each_stop);
 
 /// What both did.
 struct Round {
