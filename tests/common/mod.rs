@@ -189,16 +189,17 @@ pub fn finish_within(limit: Duration, mut child: Child) -> Output {
 /// Runs a command to its end, as [`finish`].
 pub fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = {
-        let _alone = starting();
-        let child = command.spawn().expect("a command that starts");
-        if emulated::is_emulated() {
-            // Its `vfork` does not wait for that.
-            wait_until_another_program(child.id());
-        }
-        child
-    };
-    finish(child)
+    finish(spawn(command).expect("a command that starts"))
+}
+
+/// Starts a command. When this comes back no child has copies of this process's descriptors any more, but
+/// of what it was given.
+pub fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let _alone = starting();
+    let child = command.spawn()?;
+    // `vfork` comes back before exec has closed descriptors, and qemu-user's even before exec.
+    wait_until_another_program(child.id());
+    Ok(child)
 }
 
 /// Waits, a second at the longest, until a child is not a copy of this process any more.
@@ -206,10 +207,21 @@ fn wait_until_another_program(child: u32) {
     // By a way that qemu-user does not take for one to this process, of which it tells something else.
     let line = |pid: u32| std::fs::read(format!("/proc/./{pid}/cmdline")).unwrap_or_default();
     let (own, start) = (line(std::process::id()), Instant::now());
-    // It has none for an instant, in which it still has the descriptors.
-    let is_copy = |line: Vec<u8>| line.is_empty() || line == own;
+    // It has none for an instant, in which it still has the descriptors, and when it has ended.
+    let is_copy = |line: Vec<u8>| line == own || line.is_empty() && !has_ended(child);
     while is_copy(line(child)) && start.elapsed() < Duration::from_secs(1) {
         thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a child has ended. It can still be waited for.
+fn has_ended(child: u32) -> bool {
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: all zeros is a valid `siginfo_t`, and it is written to alone.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        assert_eq!(libc::waitid(libc::P_PID, child, &mut info, options), 0);
+        info.si_pid() != 0
     }
 }
 

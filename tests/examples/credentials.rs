@@ -7,7 +7,7 @@ use afunix::{
     AncillaryBuf, AsFd, Credentials, Gid, IoSlice, Pid, SendOptions, Space, Uid, UnixDatagram,
 };
 
-use crate::common::{Watchdog, finish, is_root, passes_in_child, skip};
+use crate::common::{Watchdog, finish, is_root, passes_in_child, skip, spawn};
 use crate::program::*;
 
 /// A process that sends one message and stays until its input ends.
@@ -20,7 +20,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'it is me', to)
 sys.stdin.read()";
     python.args(["-c", script, addr]);
     python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    python.spawn().expect("python3")
+    spawn(&mut python).expect("python3")
 }
 
 /// Ends it, and sees that it had nothing to complain of.
@@ -110,7 +110,7 @@ fn credentials_server_knows_who_is_gone() {
     }
     let mut client = example("datagram_client");
     client.args([&path, "--unnamed"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let client = client.spawn().unwrap();
+    let client = spawn(&mut client).unwrap();
     let pid = client.id();
     lines(&finish(client));
     server.signal(libc::SIGCONT);
@@ -182,7 +182,7 @@ fn credentials_server_tells_that_the_process_is_unknown() {
     let unshare = ["--pid", "--fork", "--kill-child"];
     let mut probe = Command::new("unshare");
     probe.args(unshare).arg("true").stdin(Stdio::null()).stderr(Stdio::piped());
-    match probe.stdout(Stdio::piped()).spawn().map(finish) {
+    match spawn(probe.stdout(Stdio::piped())).map(finish) {
         Ok(output) if output.status.success() => {}
         _ => return skip("this takes unshare, and the right to make pid namespaces"),
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use afunix::{UnixDatagram, UnixListener, UnixStream};
 
-use crate::common::{LONG, TempDir, Watchdog, assert_success, skip};
+use crate::common::{LONG, TempDir, Watchdog, assert_success, finish, skip, spawn};
 use crate::program::*;
 use crate::response::{Body, Error, HEADERS_MAX, KEPT_MAX, Response};
 
@@ -469,7 +469,7 @@ fn http_get_says_that_it_cannot_print() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     command.stdin(std::process::Stdio::null()).stdout(writer).stderr(std::process::Stdio::piped());
-    let output = crate::common::finish(command.spawn().unwrap());
+    let output = finish(spawn(&mut command).unwrap());
     let wanted = format!("http_get: cannot print: {}\n", words(libc::EPIPE));
     assert_eq!(complaint(&output), wanted);
 }

@@ -22,7 +22,7 @@ fn recv_fd_reads_a_file_that_it_cannot_open() {
         let mut sender = example("send_fd");
         sender.args([addr.as_str(), "/dev/stdin"]);
         sender.stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let sent = common::finish(sender.spawn().unwrap());
+        let sent = common::finish(common::spawn(&mut sender).unwrap());
         assert_eq!(
             lines(&sent),
             [

@@ -10,7 +10,7 @@ use afunix::{Errno, UnixSeqpacket, UnixSeqpacketListener};
 #[cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
 use crate::common::emulated::FILTER;
 use crate::common::emulated::{LENGTHS, left_out_by_qemu, program};
-use crate::common::{Nobody, TempDir, Watchdog, finish, is_root, passes_in_child, skip};
+use crate::common::{Nobody, TempDir, Watchdog, finish, is_root, passes_in_child, skip, spawn};
 use crate::program::*;
 
 /// Ids that no system gives to anybody.
@@ -49,7 +49,7 @@ fn start(mut client: Command, addr: &str) -> Child {
     use std::io::Write;
     client.args([addr, "--send"]);
     client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = client.spawn().unwrap();
+    let mut child = spawn(&mut client).unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"my secret\n").unwrap();
     child
@@ -108,7 +108,7 @@ fn peer_auth_refuses_an_impostor_and_serves_members() {
             // It trusts root, which this server is.
             command.arg(&addr).args(["--send", "--root"]);
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let mut child = command.spawn().unwrap();
+            let mut child = spawn(&mut command).unwrap();
             let mut input = child.stdin.take().unwrap();
             std::io::Write::write_all(&mut input, b"my secret\n").unwrap();
             drop(input);
@@ -267,7 +267,7 @@ fn peer_auth_decides_the_same_without_pidfds_and_without_groups() {
         drop_to(&mut command, UID, GID, &[GROUP]);
         command.args([&name, "--send", "--root"]).stdin(Stdio::null());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = spawn(&mut command).unwrap();
         let mut input = child.stdin.take().unwrap();
         std::io::Write::write_all(&mut input, b"my secret\n").unwrap();
         drop(input);

@@ -20,6 +20,7 @@ use crate::broker::{Broker, NAME_MAX, REPORT_MAX};
 use crate::common::emulated::{CUT, STARTS_ITSELF, left_out_by_qemu};
 use crate::common::{
     LONG, TempDir, Watchdog, finish, is_root, open_fds, passes_in_child, run as run_command, skip,
+    spawn,
 };
 use crate::program::*;
 
@@ -459,7 +460,7 @@ fn privsep_ends_when_nobody_reads_what_it_prints() {
     drop(reader);
     let mut command = example("privsep");
     command.arg(dir.path()).args(["file"; 100]).stdin(Stdio::null()).stdout(writer);
-    let output = finish(command.stderr(Stdio::piped()).spawn().unwrap());
+    let output = finish(spawn(command.stderr(Stdio::piped())).unwrap());
     let said = complaint(&output);
     assert!(said.starts_with("privsep: cannot print: "), "{said}");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use afunix::UnixAddr;
 
-use crate::common::{self, LONG, TempDir, assert_success, finish, finish_within};
+use crate::common::{self, LONG, TempDir, assert_success, finish, finish_within, spawn};
 
 /// The folder that cargo puts the examples in, for the profile, target and features of this test.
 fn folder() -> &'static Path {
@@ -52,7 +52,7 @@ fn build(profile_dir: &Path) {
     }
     command.arg("--target-dir").arg(target_dir);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    match command.spawn() {
+    match spawn(&mut command) {
         Ok(cargo) => assert_success(&finish_within(Duration::from_secs(600), cargo)),
         // Where the tests were taken to another machine, what came with them must do.
         Err(error) => eprintln!("cannot start {}: {error}", env!("CARGO")),
@@ -85,7 +85,7 @@ pub fn process_name(name: &str) -> String {
 pub fn run_with(name: &str, args: &[&str], input: &[u8]) -> Output {
     let mut command = example(name);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("an example that starts");
+    let mut child = spawn(&mut command).expect("an example that starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
     // A program that fails at once does not read it.
@@ -140,7 +140,7 @@ impl Running {
                 Ok(())
             });
         }
-        let mut child = command.spawn().expect("an example that starts");
+        let mut child = spawn(&mut command).expect("an example that starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {

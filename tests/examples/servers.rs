@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use afunix::{UnixDatagram, UnixListener, UnixSeqpacket, UnixStream};
 
-use crate::common::{LONG, finish};
+use crate::common::{LONG, finish, spawn};
 use crate::program::*;
 
 const SERVERS: [&str; 6] = [
@@ -63,7 +63,7 @@ fn servers_go_on_if_nobody_reads_what_they_print() {
         drop(reader);
         let mut command = example(name);
         command.arg(&path).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
-        let mut server = Killed(Some(command.spawn().unwrap()));
+        let mut server = Killed(Some(spawn(&mut command).unwrap()));
         let start = Instant::now();
         while !Path::new(&path).exists() {
             assert!(start.elapsed() < LONG / 2, "{name} has not bound its name");

@@ -10,7 +10,7 @@ use std::thread;
 
 use afunix::{IntoRawFd, OwnedFd};
 
-use crate::common::{LONG, run};
+use crate::common::{LONG, run, spawn};
 use crate::name::Name;
 
 /// Where the programs are.
@@ -150,7 +150,7 @@ impl Peer {
 
     fn spawn(self, mut command: Command) -> Process {
         command.stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = spawn(&mut command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = BufReader::new(child.stdout.take().expect("a piped output"));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {

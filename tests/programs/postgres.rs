@@ -12,7 +12,7 @@ use afunix::{Pid, Uid, UnixAddr, UnixStream};
 
 use crate::common::{
     LONG, Nobody, TempDir, Watchdog, addr, assert_success, finish_within, is_root,
-    passes_in_child_with, skip,
+    passes_in_child_with, skip, spawn,
 };
 use crate::identity::{Ids, is_somebody, user};
 use crate::tool::{Running, is_there, when_there, write_all};
@@ -84,7 +84,7 @@ impl Cluster {
         let mut init = command("initdb");
         init.args(["--no-sync", "--auth=reject", "--username", ROLE]);
         init.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        assert_success(&finish_within(LONG, init.spawn().unwrap()));
+        assert_success(&finish_within(LONG, spawn(&mut init).unwrap()));
         std::fs::write(data.join("pg_hba.conf"), "local all all peer map=ours\n").unwrap();
         std::fs::write(data.join("pg_ident.conf"), format!("ours {us} {ROLE}\n")).unwrap();
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use afunix::{Errno, UnixStream};
 
-use crate::common::{LONG, finish, run, skip};
+use crate::common::{LONG, finish, run, skip, spawn};
 
 /// Whether a program is there; if not, says so, and the test is left out.
 pub fn is_there(program: &str, version: &str) -> bool {
@@ -52,7 +52,7 @@ impl Running {
                 Ok(())
             });
         }
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut stdin = child.stdin.take().expect("a pipe");
         // Not all programs read it.
         thread::spawn(move || drop(stdin.write_all(&input)));

@@ -10,8 +10,8 @@ use afunix::{
 };
 
 use crate::common::emulated::program;
-use crate::common::finish;
 use crate::common::passes::Passes;
+use crate::common::{finish, spawn};
 use crate::ledger::{EACH, message, note};
 
 /// The environment variable that makes a process a sender, and tells it which.
@@ -60,7 +60,7 @@ impl Role {
             // SAFETY: nobody else has it.
             Stdio::from(unsafe { std::os::fd::OwnedFd::from_raw_fd(duplicate.into_raw_fd()) })
         }));
-        let mut child = command.spawn().expect("a program that starts");
+        let mut child = spawn(&mut command).expect("a program that starts");
         let said = BufReader::new(child.stderr.take().expect("a pipe"));
         Process { child, said, role: self }
     }
