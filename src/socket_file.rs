@@ -21,13 +21,14 @@ use core::time::Duration;
 
 use lock::Lock;
 pub use options::SocketFileOptions;
-use place::{Node, Place};
+use place::Place;
 pub use target::FileAddr;
 
 use crate::addr::UnixAddr;
 use crate::error::SocketFileError;
 use crate::socket::Deadline;
 use crate::sys::fd::borrow;
+use crate::sys::file::Node;
 use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 
 /// The file by which a bound socket is found: made with the socket, and removed, if it is still that one,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, lstat, unlink};
+use rustix::fs::{CWD, unlink};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
@@ -11,6 +11,7 @@ use super::Deadline;
 use crate::addr::UnixAddr;
 use crate::error::{AdoptError, WrongSocket};
 use crate::sys::fd::{Opened, borrow};
+use crate::sys::file::Node;
 use crate::sys::socket::{Kind, getsockname, socket, socket_nonblocking};
 use crate::sys::sockopt;
 use crate::sys::timeout::{Timeout, set_timeout};
@@ -103,7 +104,7 @@ pub(super) fn connected_until(
 pub(super) fn connected_from(kind: Kind, from: &UnixAddr, to: &UnixAddr) -> Result<OwnedFd, Errno> {
     let fd = bound(kind, from)?;
     // The wait for the peer may be long: only what stands at the path before it can be ours.
-    let file = FileId::at(from);
+    let file = socket_file(from);
     match net::connect(borrow(&fd), to) {
         Ok(()) => Ok(fd),
         Err(error) => {
@@ -124,7 +125,7 @@ pub(super) fn listening(kind: Kind, addr: &UnixAddr, backlog: i32) -> Result<Own
         Ok(()) => Ok(fd),
         Err(error) => {
             // `listen` does not wait: what stands at the path now stood there before it.
-            if FileId::at(addr).is_some() {
+            if socket_file(addr).is_some() {
                 unlink_at(addr);
             }
             Err(error)
@@ -166,31 +167,16 @@ fn check(fd: BorrowedFd<'_>, kind: Kind, listens: bool) -> Result<(), WrongSocke
     }
 }
 
-/// Which socket's file it is, as long as something keeps its inode from being used again.
-#[derive(Clone, Copy, Eq, PartialEq)]
-struct FileId {
-    dev: u64,
-    ino: u64,
-}
-
-impl FileId {
-    /// `None` for what is no socket: that is nothing that `bind` made.
-    fn at(addr: &UnixAddr) -> Option<Self> {
-        let stat = lstat(addr.as_pathname_cstr()?).ok()?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
-            return None;
-        }
-        // Their widths differ from one architecture to the next.
-        #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
-        Some(Self { dev: u64::from(stat.st_dev), ino: u64::from(stat.st_ino) })
-    }
+/// The socket file that has an address. What is no socket is nothing that `bind` made.
+fn socket_file(addr: &UnixAddr) -> Option<Node> {
+    Node::at(CWD, addr.as_pathname_cstr()?).ok().filter(|node| node.is_socket())
 }
 
 /// Removes the socket file that a call made which then failed, if it is still there. The socket,
 /// still open, pins the inode.
 #[cold]
-fn remove_file(addr: &UnixAddr, made: FileId) {
-    if FileId::at(addr) == Some(made) {
+fn remove_file(addr: &UnixAddr, made: Node) {
+    if socket_file(addr) == Some(made) {
         unlink_at(addr);
     }
 }

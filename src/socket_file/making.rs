@@ -4,18 +4,19 @@ mod publishing;
 
 use core::ffi::CStr;
 
-use rustix::fs::{AtFlags, Mode, chownat, fchmod, fstat};
+use rustix::fs::{AtFlags, CWD, Mode, chownat, fchmod, fstat};
 use rustix::net::{bind, listen};
 
 use super::SocketFile;
 use super::lock::Lock;
 use super::options::SocketFileOptions;
-use super::place::{Node, Place, kernel, permissions};
+use super::place::{Place, kernel, permissions, require_socket};
 use super::procfs::{chmod, through, umask};
 use super::removing::{clear_left_over, reclaim, remove, unlink_if};
 use crate::addr::UnixAddr;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::borrow;
+use crate::sys::file::Node;
 use crate::sys::socket::Kind;
 use crate::{BorrowedFd, Errno, OwnedFd};
 
@@ -175,11 +176,13 @@ impl Making<'_> {
         let node = self.place.look(name)?.ok_or(SocketFileError::Moved)?;
         // The kernel went the whole way once more, and may have come to another directory.
         if let Some(path) = path.and_then(UnixAddr::as_pathname_cstr) {
-            if Node::at(path)? != Some(node) {
-                return Err(SocketFileError::Moved);
+            match Node::at(CWD, path) {
+                Ok(found) if found == node => {}
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => return Err(SocketFileError::Moved),
+                Err(errno) => return Err(kernel(Step::Look)(errno)),
             }
         }
-        node.require_socket().map(|()| node)
+        require_socket(node).map(|()| node)
     }
 
     fn set_up(&self, name: &CStr, node: Node) -> Result<OwnedFd, SocketFileError> {
@@ -212,7 +215,7 @@ impl Making<'_> {
         match &self.lock {
             Some(lock) if self.options.reclaim => reclaim(self.place, lock),
             _ => match self.place.look(self.place.name())? {
-                Some(found) => found.require_socket().and(Err(SocketFileError::InUse)),
+                Some(found) => require_socket(found).and(Err(SocketFileError::InUse)),
                 None => Ok(()),
             },
         }

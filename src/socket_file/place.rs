@@ -3,15 +3,14 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general;
-use rustix::fs::{
-    AtFlags, CWD, FileType, RenameFlags, Stat, fstat, renameat, renameat_with, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Stat, fstat, renameat, renameat_with, unlinkat};
 use rustix::process::geteuid;
 
 use super::text::{Digits, Text};
 use crate::addr::{SUN_PATH_LEN, UnixAddr};
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::{borrow, openat};
+use crate::sys::file::Node;
 use crate::{BorrowedFd, Errno, OwnedFd, Uid};
 
 const NAME_MAX: usize = general::NAME_MAX as usize + 1;
@@ -103,8 +102,8 @@ impl Place {
 
     /// What has this name, a symbolic link itself; `None` if nothing has.
     pub(super) fn look(&self, name: &CStr) -> Result<Option<Node>, SocketFileError> {
-        match statat(self.dir(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Node::of(&stat))),
+        match Node::at(self.dir(), name) {
+            Ok(node) => Ok(Some(node)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(kernel(Step::Look)(errno)),
         }
@@ -188,42 +187,7 @@ pub(super) const fn permissions(stat: &Stat) -> u32 {
     stat.st_mode & 0o7777
 }
 
-/// What has a name: which file it is, for as long as something keeps its inode from being used again, of
-/// what type.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Node {
-    dev: u64,
-    ino: u64,
-    kind: FileType,
-}
-
-impl Node {
-    fn of(stat: &Stat) -> Self {
-        // Their width is the machine's.
-        #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
-        let (dev, ino) = (u64::from(stat.st_dev), u64::from(stat.st_ino));
-        Self { dev, ino, kind: FileType::from_raw_mode(stat.st_mode) }
-    }
-
-    /// What a path leads to, a symbolic link itself; `None` if it leads nowhere.
-    pub(super) fn at(path: &CStr) -> Result<Option<Self>, SocketFileError> {
-        match statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Self::of(&stat))),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(errno) => Err(kernel(Step::Look)(errno)),
-        }
-    }
-
-    pub(super) fn is_socket(self) -> bool {
-        self.kind == FileType::Socket
-    }
-
-    /// What is no socket is nobody's business here.
-    pub(super) fn require_socket(self) -> Result<(), SocketFileError> {
-        if self.is_socket() {
-            Ok(())
-        } else {
-            Err(SocketFileError::NotASocket { found: self.kind })
-        }
-    }
+/// What is no socket is nobody's business here.
+pub(super) fn require_socket(node: Node) -> Result<(), SocketFileError> {
+    if node.is_socket() { Ok(()) } else { Err(SocketFileError::NotASocket { found: node.kind }) }
 }

@@ -7,10 +7,11 @@ use rustix::fs::{RenameFlags, fstat};
 use rustix::net::connect;
 
 use super::lock::Lock;
-use super::place::{Node, Place, kernel, lacks};
+use super::place::{Place, kernel, lacks, require_socket};
 use super::procfs::through;
 use crate::error::{SocketFileError, Step};
 use crate::sys::fd::{Opened, borrow};
+use crate::sys::file::Node;
 use crate::sys::socket::{Kind, socket};
 use crate::{BorrowedFd, Errno, OwnedFd};
 
@@ -27,7 +28,7 @@ pub(super) fn stale(place: &Place) -> Result<Option<(OwnedFd, Node)>, SocketFile
     let Some((file, node)) = place.open_node(place.name())? else {
         return Ok(None);
     };
-    node.require_socket()?;
+    require_socket(node)?;
     if is_alive(borrow(&file))? {
         return Err(SocketFileError::InUse);
     }
@@ -103,7 +104,7 @@ pub(super) fn clear_left_over(place: &Place, _lock: &Lock) -> Result<(), SocketF
                 Err(errno) => Err(kernel(Step::Publish)(errno)),
             }
         }
-        Some(_) if !node.is_socket() => node.require_socket(),
+        Some(_) if !node.is_socket() => require_socket(node),
         _ => place.unlink(temporary),
     }
 }

@@ -5,8 +5,9 @@ use rustix::fs::{AtFlags, RenameFlags, linkat};
 use super::{ATTEMPTS, Making};
 use crate::Errno;
 use crate::error::{SocketFileError, Step};
-use crate::socket_file::place::{Node, Place, kernel, lacks};
+use crate::socket_file::place::{Place, kernel, lacks, require_socket};
 use crate::socket_file::removing::{stale, unlink_if};
+use crate::sys::file::Node;
 
 impl Making<'_> {
     /// Gives the file at the temporary name its own.
@@ -16,7 +17,7 @@ impl Making<'_> {
             let done = match self.place.look(self.place.name())? {
                 None => publish_new(self.place),
                 Some(found) => {
-                    found.require_socket()?;
+                    require_socket(found)?;
                     self.publish_over()
                 }
             };
@@ -82,7 +83,7 @@ fn exchange(place: &Place, only: Option<Node>) -> Result<(), SocketFileError> {
         Ok(Some(found)) => match only {
             // There is another one by now, to be looked at.
             Some(node) if found != node => Err(kernel(Step::Publish)(Errno::EXIST)),
-            _ => found.require_socket().and_then(|()| place.unlink(from)),
+            _ => require_socket(found).and_then(|()| place.unlink(from)),
         },
         Ok(None) => Ok(()),
         Err(error) => Err(error),
