@@ -3,13 +3,13 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use afunix::{Errno, UnixDatagram, UnixListener, UnixSeqpacketListener, UnixStream};
 
-use crate::common::{TempDir, Watchdog, is_root, skip, snapshot};
+use crate::common::{LONG, TempDir, Watchdog, is_root, skip, snapshot};
 use crate::program::*;
 
 fn path_in(dir: &TempDir, name: &str) -> String {
@@ -111,20 +111,32 @@ fn no_client_notices_that_a_server_takes_over() {
     let server = Running::server("takeover", &path, &[]);
     let mut servers = vec![server.id()];
     let done = AtomicBool::new(false);
-    let hammer = || {
+    let last_seen = [const { AtomicU32::new(0) }; 2];
+    let hammer = |last: &AtomicU32| {
         let mut seen = Vec::new();
         while !done.load(Ordering::Relaxed) {
             let pid = asked(&path).expect("somebody who answers");
             if seen.last() != Some(&pid) {
                 seen.push(pid);
+                last.store(pid, Ordering::Relaxed);
             }
         }
         seen
     };
+    let wait_until_seen = |server: &Running| {
+        let start = Instant::now();
+        while last_seen.iter().any(|last| last.load(Ordering::Relaxed) != server.id()) {
+            let is_late = start.elapsed() > LONG / 2;
+            done.store(is_late, Ordering::Relaxed);
+            assert!(!is_late, "a client does not see {}", server.id());
+            thread::sleep(Duration::from_millis(2));
+        }
+    };
     let mut server = thread::scope(|scope| {
         let mut server = server;
-        let clients = [scope.spawn(hammer), scope.spawn(hammer)];
+        let clients = last_seen.each_ref().map(|last| scope.spawn(move || hammer(last)));
         for _ in 0..5 {
+            wait_until_seen(&server);
             let next = Running::server("takeover", &path, &[]);
             let told = next.line();
             assert!(told.starts_with(&format!("taken over from pid {},", server.id())), "{told}");
@@ -132,8 +144,8 @@ fn no_client_notices_that_a_server_takes_over() {
             assert_eq!(last[last.len() - 2], "another has the name");
             servers.push(next.id());
             server = next;
-            thread::sleep(Duration::from_millis(50));
         }
+        wait_until_seen(&server);
         done.store(true, Ordering::Relaxed);
         for client in clients {
             // Each of them, and in their order.
