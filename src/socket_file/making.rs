@@ -145,7 +145,7 @@ impl Making<'_> {
         };
         bind(self.socket, &addr).map_err(kernel(Step::Bind))?;
         let bound = self.bound(name, by_path.as_ref())?;
-        match self.publish() {
+        match self.publish(bound.node) {
             Ok(()) => Ok(bound),
             Err(error) => {
                 self.undo(name, bound.node);

@@ -207,7 +207,7 @@ fn nothing_can_be_taken_back(operation: Operation, at: usize, what: &str) {
 
 /// Refuses the calls that rename with a flag, and if asked to, to link. A kernel that has no such call has
 /// it without a flag neither.
-fn old(errno: Errno, links: bool) -> impl Fn(usize, &Call) -> Option<Errno> {
+pub fn old(errno: Errno, links: bool) -> impl Fn(usize, &Call) -> Option<Errno> {
     // RISC-V has no other call.
     let none = errno == Errno::NOSYS && !cfg!(target_arch = "riscv64");
     move |_, call| {

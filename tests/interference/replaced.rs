@@ -1,12 +1,13 @@
 //! The file, or the folder, is replaced between any two steps of an operation.
 
-use afunix::{SocketFile, SocketFileError};
+use afunix::{Errno, SocketFile, SocketFileError, Step};
 
 use crate::acts::{ACTS, Act, Acted};
 use crate::common::notify::Call;
 use crate::common::stepper::{Go, Stop, is_usable};
 use crate::common::{Watchdog, passes_in_child};
 use crate::operations::{Before, Operation, Told, run};
+use crate::refused::old;
 use crate::world::{NAME, Node, TEMPORARY, World, entries, is_socket, node};
 
 test_each_operation!("replaced::", each_act_at_each_stop);
@@ -31,7 +32,7 @@ fn each_act_at_each_stop(operation: Operation) {
     for act in ACTS {
         let _watchdog = Watchdog::new();
         let mut count = 0;
-        while let Some(round) = interfere(operation, act, count) {
+        while let Some(round) = interfere(operation, act, count, |_, _| None) {
             round.check(operation, &format!("{operation:?}, {act:?} at stop {count}"));
             count += 1;
         }
@@ -41,9 +42,76 @@ fn each_act_at_each_stop(operation: Operation) {
     assert!(stops.iter().all(|count| *count >= 9), "{stops:?}");
 }
 
-/// Has a process do it, and somebody else that act before its call of this number, or after the last. `None`
-/// if it has fewer.
-fn interfere(operation: Operation, act: Act, at: usize) -> Option<Round> {
+/// Where files cannot be exchanged, nor renamed to a name only if it is free, a link publishes no less.
+#[test]
+fn what_is_published_by_a_link_takes_no_name_from_another() {
+    let test = "replaced::what_is_published_by_a_link_takes_no_name_from_another";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        // SAFETY: a number alone.
+        unsafe { libc::umask(0o077) };
+        for (operation, act) in [Operation::PublishReady, Operation::Datagram]
+            .into_iter()
+            .flat_map(|operation| ACTS.map(|act| (operation, act)))
+        {
+            let _watchdog = Watchdog::new();
+            let rounds =
+                (0..).map_while(|at| interfere(operation, act, at, old(Errno::INVAL, true)));
+            let mut count = 0;
+            for round in rounds {
+                round.check(operation, &format!("{operation:?}, {act:?} at stop {count}"));
+                count += 1;
+            }
+            assert!(count >= 9, "{count}");
+        }
+    });
+}
+
+/// The link was made, the other name cannot be removed, and meanwhile somebody else has put a server at
+/// the name: it is not taken back from that one.
+#[test]
+fn link_that_is_taken_back_is_not_taken_from_another() {
+    let test = "replaced::link_that_is_taken_back_is_not_taken_from_another";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        let is_old = old(Errno::INVAL, true);
+        for act in ACTS.into_iter().filter(|act| !act.moves_the_folder()) {
+            let world = World::new();
+            let (mut is_linked, mut acted) = (false, None);
+            let told = run(Operation::PublishReady, &world, false, |_, stop| {
+                let Stop::Before(number, call) = stop else { return Go::On };
+                let is_unlink = call.is(libc::SYS_unlinkat);
+                if is_linked && is_unlink && acted.is_none() {
+                    acted = Some(Acted::new(act, &world));
+                    return Go::Refuse(Errno::IO);
+                }
+                is_linked |= call.is(libc::SYS_linkat);
+                is_old(number, &call).map_or(Go::On, Go::Refuse)
+            });
+            let is_told = matches!(
+                told.answer,
+                Err(SocketFileError::Kernel { step: Step::Remove, errno: Errno::IO, .. })
+            );
+            assert!(is_told, "{act:?}: {told:?}");
+            assert!(acted.expect("a link").is_intact(&world), "{act:?}: {:?}", world.entries());
+            assert_eq!(node(&world.folder().join(TEMPORARY)), None, "{act:?}");
+        }
+    });
+}
+
+/// Has a process do it, and somebody else that act before its call of this number, or after the last; some
+/// calls are refused. `None` if it has fewer.
+fn interfere(
+    operation: Operation,
+    act: Act,
+    at: usize,
+    may: impl Fn(usize, &Call) -> Option<Errno>,
+) -> Option<Round> {
     let world = World::new();
     let before = operation.before(&world);
     let (mut acted, mut last, mut count) = (None, None, 0);
@@ -52,11 +120,11 @@ fn interfere(operation: Operation, act: Act, at: usize) -> Option<Round> {
             acted = Some(Acted::new(act, &world));
         }
         count += 1;
-        match stop {
-            Stop::Before(_, call) if acted.is_none() => last = Some(call),
-            _ => {}
+        let Stop::Before(number, call) = stop else { return Go::On };
+        if acted.is_none() {
+            last = Some(call);
         }
-        Go::On
+        may(number, &call).map_or(Go::On, Go::Refuse)
     });
     acted.map(|acted| Round { world, before, acted, told, last })
 }
