@@ -1,4 +1,4 @@
-//! Filters as services have them: a call that is answered with an errno.
+//! Filters as services have them: a call that is answered with an errno, or that does nothing.
 
 use std::mem::offset_of;
 
@@ -15,6 +15,8 @@ pub const GETSOCKOPT: Call = Call(libc::SYS_getsockopt, 15);
 pub const RENAME: Call = Call(libc::SYS_renameat2, u32::MAX);
 /// `fchmodat2`, of the same number everywhere.
 pub const CHMOD: Call = Call(452, u32::MAX);
+pub const FCHMOD: Call = Call(libc::SYS_fchmod, u32::MAX);
+pub const FCHMODAT: Call = Call(libc::SYS_fchmodat, u32::MAX);
 
 /// From now on `call` is `EPERM` to this thread.
 pub fn forbid(call: Call) {
@@ -29,14 +31,23 @@ pub fn answer_option(option: i32, errno: Errno) -> bool {
     knows
 }
 
+/// From now on `call` does nothing for this thread, and says that it did.
+pub fn pretend(call: Call) {
+    answer(call, None, 0);
+}
+
 /// The call, with this third argument or any, has that errno.
-pub fn filter(Call(number, multiplexed): Call, third: Option<i32>, errno: Errno) {
+pub fn filter(call: Call, third: Option<i32>, errno: Errno) {
+    answer(call, third, errno.raw_os_error().cast_unsigned());
+}
+
+fn answer(Call(number, multiplexed): Call, third: Option<i32>, errno: u32) {
     const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
     const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
     const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
     const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
-    let refuse = libc::SECCOMP_RET_ERRNO | errno.raw_os_error().cast_unsigned();
+    let refuse = libc::SECCOMP_RET_ERRNO | errno;
     let at = |offset: usize| u32::try_from(offset).unwrap();
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     // No number of a call is negative: elsewhere than on 32-bit x86 the second question is never

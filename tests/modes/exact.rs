@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use afunix::{SocketFileError, UnixDatagram};
 
+use crate::common::emulated::{FILTER, left_out_by_qemu};
 use crate::common::kinds::Socket;
+use crate::common::seccomp::{CHMOD, FCHMOD, FCHMODAT, pretend};
 use crate::common::{TempDir, addr, passes_in_child, snapshot};
 use crate::made::{Made, Way, chmod, local_addr, mode, set_umask};
 
@@ -16,6 +18,7 @@ for_data!(
     without_a_mode_it_is_0777_less_the_umask
     a_mode_of_more_bits_is_refused_and_nothing_made
     a_umask_that_changes_meanwhile_changes_no_mode
+    a_mode_that_cannot_be_had_is_told_and_nothing_made
 );
 
 const UMASKS: [u32; 4] = [0, 0o022, 0o077, 0o777];
@@ -130,4 +133,42 @@ impl Drop for Done<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// As in a file system that has its own permissions: who sets them is told that they are set. A filter
+/// stands for it.
+fn a_mode_that_cannot_be_had_is_told_and_nothing_made<T: Made>(test: &str) {
+    passes_in_child(test, || {
+        if left_out_by_qemu(FILTER) {
+            return;
+        }
+        let folder = TempDir::new();
+        let (new, taken) = (folder.join("new"), folder.join("taken"));
+        let (_old, old) = T::make(Way::Plain.options(&taken)).unwrap();
+        let before = snapshot(folder.path());
+        [FCHMOD, FCHMODAT, CHMOD].into_iter().for_each(pretend);
+        for umask in UMASKS {
+            set_umask(umask);
+            let born = 0o777 & !umask;
+            for wanted in [0, 0o600, 0o640, 0o700, 0o755, 0o777] {
+                for (way, path) in
+                    Way::ALL.map(|way| (way, &new)).into_iter().chain([(Way::Replace, &taken)])
+                {
+                    if wanted == born {
+                        continue;
+                    }
+                    let made = T::make(way.options(path).mode(wanted)).map(drop);
+                    // Wider or narrower.
+                    let is_told = matches!(made, Err(SocketFileError::Mode { wanted: asked, found, .. })
+                        if (asked, found) == (wanted, born));
+                    assert!(is_told, "{way:?} {wanted:03o} under {umask:03o}: {made:?}");
+                    assert_eq!(snapshot(folder.path()), before, "{way:?}");
+                }
+            }
+            // Control: what it has anyway, it may have.
+            let (_socket, file) = T::make(Way::Plain.options(&new).mode(born)).unwrap();
+            assert_eq!((mode(&new), file.remove()), (born, Ok(true)));
+        }
+        assert_eq!(old.is_in_place(), Ok(true));
+    });
 }

@@ -10,6 +10,7 @@ for_data!(
     root_gives_a_file_to_anybody
     others_give_a_file_to_a_group_of_theirs
     who_may_not_give_a_file_away_leaves_none
+    who_may_give_a_file_away_but_not_change_it_then_is_told
     a_folder_with_the_group_bit_gives_its_group
 );
 
@@ -96,6 +97,54 @@ fn who_may_not_give_a_file_away_leaves_none<T: Made>(test: &str) {
             drop((old, other));
         }
     });
+}
+
+/// With `CAP_CHOWN` and without `CAP_FOWNER`. In a sticky folder it could not be removed either, then.
+fn who_may_give_a_file_away_but_not_change_it_then_is_told<T: Made>(test: &str) {
+    passes_as_root(test, || {
+        let folders =
+            [(0, 0o755), (Nobody::UID, 0o1777)].map(|(uid, mode)| (folder_of(uid, mode), mode));
+        give_up_fowner();
+        for (folder, folder_mode) in &folders {
+            let path = folder.join("control");
+            for way in Way::ALL {
+                let options = way.options(&path).any_directory().owner(Uid::from_raw(1234));
+                let made = T::make(options.mode(0o660));
+                assert!(is_kernel(&made, Step::Mode, Errno::PERM), "{way:?}: {made:?}");
+                if *folder_mode == 0o755 {
+                    assert_eq!(snapshot(folder.path()), []);
+                    // What the owner alone may do is what it is born with.
+                    let (_socket, file) = T::make(options.mode(0o600)).unwrap();
+                    assert_eq!((owned(&path), file.remove()), ((1234, 0, 0o600), Ok(true)));
+                    continue;
+                }
+                // It is left as a socket that nobody has, and that none but its owner reaches.
+                let [(left, ..)] = &snapshot(folder.path())[..] else {
+                    panic!("{way:?}: one file")
+                };
+                assert_eq!(owned(left), (1234, 0, 0o600), "{way:?}");
+                let _other = As::new(1234, 1234, &[]);
+                assert_eq!(T::reach(&addr(left)), Err(Errno::CONNREFUSED), "{way:?}");
+                std::fs::remove_file(left).unwrap();
+            }
+        }
+    });
+}
+
+/// Takes the right from this thread to change what is another's.
+fn give_up_fowner() {
+    const VERSION: u32 = 0x2008_0522;
+    const FOWNER: u32 = 1 << 3;
+    let mut header = [VERSION, 0];
+    let mut sets = [[0u32; 3]; 2];
+    // SAFETY: a header and as many sets as its version has.
+    unsafe {
+        assert_eq!(libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()), 0);
+        // Nor is it to come back when this becomes root again.
+        sets[0][0] &= !FOWNER;
+        sets[0][1] &= !FOWNER;
+        assert_eq!(libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()), 0);
+    }
 }
 
 fn a_folder_with_the_group_bit_gives_its_group<T: Made>(test: &str) {
