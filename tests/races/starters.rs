@@ -1,5 +1,6 @@
 //! Many that start at once: one has the name, and the others are told.
 
+use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -251,11 +252,11 @@ const NAME: &str = "control";
 fn rounds(
     start: Start,
     pace: impl Fn(u64) -> Pace,
-    count: u64,
+    numbers: Range<u64>,
 ) -> impl Iterator<Item = Result<(), String>> {
     let folder = TempDir::new();
     let path = folder.join(NAME).as_os_str().as_bytes().to_vec();
-    (0..count).map(move |number| {
+    numbers.map(move |number| {
         let kind = KINDS[usize::try_from(number % 3).unwrap()];
         let is_stale = number % 2 == 1;
         let (folder, path, pace) = (&folder, path.as_slice(), pace(number));
@@ -276,22 +277,33 @@ fn interleaved(number: u64) -> Pace {
     Pace::Interleaved((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-#[test]
-fn one_of_eight_has_the_name_at_any_start() {
-    passes_in_child("starters::one_of_eight_has_the_name_at_any_start", || {
-        all_are_well(rounds(reclaim, |_| Pace::Natural, 140));
-        all_are_well(rounds(reclaim_published_ready, |_| Pace::Natural, 60));
-    });
+/// Each a process of its own, for which there is a limit of time: together 200 rounds of each way at the pace
+/// that comes, and of the first in an order of calls that does not.
+macro_rules! one_of_eight_has_the_name {
+    ($($test:ident: $start:ident, $pace:expr, $numbers:expr;)+) => {
+        $(
+            #[test]
+            fn $test() {
+                passes_in_child(concat!("starters::", stringify!($test)), || {
+                    // What is stopped at its calls has to be one that can.
+                    let pace: fn(u64) -> Pace = $pace;
+                    if pace(0) == Pace::Natural || is_usable() {
+                        all_are_well(rounds($start, pace, $numbers));
+                    }
+                });
+            }
+        )+
+    };
 }
 
-#[test]
-fn one_of_eight_has_the_name_in_any_order_of_their_calls() {
-    passes_in_child("starters::one_of_eight_has_the_name_in_any_order_of_their_calls", || {
-        if is_usable() {
-            all_are_well(rounds(reclaim, interleaved, 40));
-            all_are_well(rounds(reclaim_published_ready, interleaved, 20));
-        }
-    });
+one_of_eight_has_the_name! {
+    at_any_start: reclaim, |_| Pace::Natural, 0..200;
+    at_any_start_that_publishes_what_is_ready: reclaim_published_ready, |_| Pace::Natural, 0..200;
+    in_any_order_of_calls: reclaim, interleaved, 0..50;
+    in_any_other_order_of_calls: reclaim, interleaved, 50..100;
+    in_any_third_order_of_calls: reclaim, interleaved, 100..150;
+    in_any_fourth_order_of_calls: reclaim, interleaved, 150..200;
+    in_any_order_of_calls_that_publish_what_is_ready: reclaim_published_ready, interleaved, 0..50;
 }
 
 /// More than one has the name, or who has it is not who is reached.
@@ -300,7 +312,7 @@ fn starters_without_a_lock_are_seen_to_fail() {
     passes_in_child("starters::starters_without_a_lock_are_seen_to_fail", || {
         if is_usable() {
             for start in [naive::connect_unlink_bind, naive::checked_without_lock] {
-                let wrong = rounds(start, interleaved, 40).filter(Result::is_err).count();
+                let wrong = rounds(start, interleaved, 0..40).filter(Result::is_err).count();
                 assert!(wrong > 5, "only {wrong} rounds have failed");
             }
         }
