@@ -42,6 +42,90 @@ fn each_act_at_each_stop(operation: Operation) {
     assert!(stops.iter().all(|count| *count >= 9), "{stops:?}");
 }
 
+/// The folder that was looked at goes elsewhere with a server in it, and in a new one the name is free: what is
+/// bound there is not taken for that server's file, which would be given other permissions and removed.
+#[test]
+fn server_of_a_folder_that_moved_is_not_taken_for_its_own() {
+    let test = "replaced::server_of_a_folder_that_moved_is_not_taken_for_its_own";
+    passes_in_child(test, || {
+        use std::os::unix::fs::PermissionsExt;
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        // SAFETY: a number alone.
+        unsafe { libc::umask(0o077) };
+        let mode = |world: &World| {
+            world.moved().join(NAME).metadata().unwrap().permissions().mode() & 0o7777
+        };
+        let (mut moved, mut at) = (0, 0);
+        loop {
+            let world = World::new();
+            let (server, server_node) = world.live();
+            let (mut acted, mut count) = (None, 0);
+            let told = run(Operation::Plain, &world, false, |_, _| {
+                if count == at {
+                    acted = Some(Acted::new(Act::FolderMoved, &world));
+                }
+                count += 1;
+                Go::On
+            });
+            if acted.is_none() {
+                break;
+            }
+            let what = format!("at stop {at}: {told:?}, left {:?}", world.entries());
+            match told.answer {
+                Err(SocketFileError::Moved) => moved += 1,
+                // Before the folder was opened.
+                Ok(true) => assert_eq!(told.node, node(&world.path()), "{what}"),
+                answer => assert_eq!(answer, Err(SocketFileError::InUse), "{what}"),
+            }
+            let before = Before { server: Some(server), node: Some(server_node) };
+            assert!(before.is_served(&world.moved().join(NAME)), "{what}");
+            assert_eq!(mode(&world), 0o700, "{what}");
+            at += 1;
+        }
+        assert!(moved >= 1, "in {at} stops");
+    });
+}
+
+/// Another file has come to the name before the exchange, and cannot be put back: it is left where it is, and
+/// the next start gives it its name again.
+#[test]
+fn what_cannot_be_put_back_is_left_at_the_other_name() {
+    let test = "replaced::what_cannot_be_put_back_is_left_at_the_other_name";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        for act in [Act::FileOver, Act::FileAnew, Act::Link] {
+            let world = World::new();
+            let before = Operation::ReplaceServer.before(&world);
+            let mut acted = None;
+            let told = run(Operation::ReplaceServer, &world, false, |_, stop| match stop {
+                Stop::Before(_, call) if call.is(libc::SYS_renameat2) => {
+                    if acted.is_some() {
+                        return Go::Refuse(Errno::IO);
+                    }
+                    acted = Some(Acted::new(act, &world));
+                    Go::On
+                }
+                _ => Go::On,
+            });
+            drop(before);
+            let what = format!("{act:?}: {told:?}, left {:?}", world.entries());
+            assert!(matches!(told.answer, Err(SocketFileError::NotASocket { .. })), "{what}");
+            let (acted, path) = (acted.expect("an exchange"), world.bytes());
+            let foreign = acted.foreign.as_ref().map(|foreign| foreign.node);
+            assert_eq!(node(&world.folder().join(TEMPORARY)), foreign, "{what}");
+            let next = SocketFile::options(&path).listener().map(drop);
+            assert!(matches!(next, Err(SocketFileError::NotASocket { .. })), "{what}, {next:?}");
+            assert!(acted.is_intact(&world) && world.entries().len() == 1, "{what}");
+        }
+    });
+}
+
 /// Where files cannot be exchanged, nor renamed to a name only if it is free, a link publishes no less.
 #[test]
 fn what_is_published_by_a_link_takes_no_name_from_another() {
