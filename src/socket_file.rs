@@ -55,7 +55,8 @@ use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 ///   aside before it is removed: from `NAME` to `.NAME.afunix` in the same directory (with a hash where that
 ///   would be long), where new ones are made, too, that must not be found yet. Such names belong to this
 ///   crate: others must not have files there, and sockets are not made at one. What is left at one by a
-///   process that was killed, the next start removes; or gives it back to whom it was taken from by mistake.
+///   process that was killed, the next start removes; or gives it back to whom it was taken from by mistake,
+///   a socket only with procfs at `/proc`, without which it cannot be told from what was left.
 ///   (A socket that somebody who takes no lock renames to the name right after the `bind`, before the first
 ///   look at it, is taken for the one that was made: nothing tells which is which.)
 /// - **What was made is gone again** if a later step fails, but for what cannot be told from another's or
@@ -78,10 +79,10 @@ use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 /// - [`NoProcfs`](SocketFileError::NoProcfs): a path does not fit an address, by its own last part or by the
 ///   temporary one where that is needed; or a name is to be reclaimed. Before Linux 6.6 also if there is a
 ///   mode that the file is not born with: for the umask, an owner or a group.
-/// - [`Kernel`](SocketFileError::Kernel): the rest, as the kernel has it. `ENOENT`, `ENOTDIR`, `ELOOP` and
-///   `EACCES` of the directory; `EACCES`, `EROFS` and `ENOSPC` from `bind`; `EPERM` from `chown`; `EPERM`
-///   where the directory is sticky and the socket to be replaced or removed, or what was left at the
-///   temporary name, belongs to another;
+/// - [`Kernel`](SocketFileError::Kernel): the rest, as the kernel has it. `ENOENT`, `ENOTDIR`, `ELOOP`,
+///   `ENAMETOOLONG` and `EACCES` of the directory; `EACCES`, `EROFS` and `ENOSPC` from `bind`; `EPERM` from
+///   `chown`; `EPERM` where the directory is sticky and the socket to be replaced or removed, or what was
+///   left at the temporary name, belongs to another;
 ///   `EACCES` for the lock, which takes read permission on the directory; `EINTR` while waiting for that;
 ///   `EMFILE`, `ENFILE`, `ENOMEM`.
 ///
@@ -207,8 +208,8 @@ impl SocketFile {
     ///
     /// [`Locked`](SocketFileError::Locked), see [`lock_wait`](SocketFileOptions::lock_wait);
     /// [`Kernel`](SocketFileError::Kernel): `EACCES` for the lock if the directory may not be read, and for
-    /// the removal if it may not be written; `EROFS`; `EINTR`, `EMFILE`, `ENFILE`, `ENOMEM` for the lock. The
-    /// file is still there, and it can be tried again.
+    /// the removal if it may not be written; `EPERM` if it is sticky and the file another user's; `EROFS`;
+    /// `EINTR`, `EMFILE`, `ENFILE`, `ENOMEM` for the lock. The file is still there, and it can be tried again.
     ///
     /// # Examples
     ///

@@ -352,7 +352,7 @@ impl<'a> SocketFileOptions<'a> {
     /// What needs no other name than its own, and is not to [reclaim](Self::reclaim) it, goes on without the
     /// lock then; at once if the directory may not be read, or its file system has no locks. If at that very
     /// time somebody replaces the file, or removes it and makes another one, that may be taken for the one
-    /// that was made.
+    /// that was made. If a later step fails, it waits so long again, to take the file back.
     ///
     /// Others of this kind hold it for some system calls. But whoever can open the directory for reading can
     /// hold it as long as they like.
