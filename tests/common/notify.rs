@@ -17,11 +17,14 @@ pub struct Call {
 }
 
 /// Those that may change what others find: a file, or whether somebody is there.
-const CHANGES: [(libc::c_long, &str); 6] = [
+const CHANGES: &[(libc::c_long, &str)] = &[
     (libc::SYS_bind, "bind"),
     (libc::SYS_fchmodat, "fchmodat"),
     (libc::SYS_flock, "flock"),
+    (libc::SYS_linkat, "linkat"),
     (libc::SYS_listen, "listen"),
+    #[cfg(not(target_arch = "riscv64"))]
+    (libc::SYS_renameat, "renameat"),
     (libc::SYS_renameat2, "renameat2"),
     (libc::SYS_unlinkat, "unlinkat"),
 ];

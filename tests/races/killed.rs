@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use afunix::{SocketFile, SocketFileOptions};
+use afunix::{Errno, SocketFile, SocketFileOptions};
 
+use crate::common::seccomp::{RENAME, filter};
 use crate::common::stepper::{Stepped, Stop, is_usable};
 use crate::common::{TempDir, passes_in_child};
 use crate::naive;
@@ -236,11 +237,19 @@ macro_rules! killed {
 
 killed! {
     plain_start: PLAIN;
+    plain_start_of_seqpackets: Case { kind: Kind::Seqpacket, ..PLAIN };
     plain_start_of_datagrams: Case { kind: Kind::Datagram, calls: &["openat", "bind"], ..PLAIN };
     reclaiming_start: Case {
         before: Before::Stale,
         start: reclaim,
         calls: &["openat", "flock", "bind", "connect", "renameat2", "unlinkat", "listen"],
+        ..PLAIN
+    };
+    reclaiming_start_of_datagrams: Case {
+        kind: Kind::Datagram,
+        before: Before::Stale,
+        start: reclaim,
+        calls: &["openat", "flock", "bind", "connect", "renameat2", "unlinkat"],
         ..PLAIN
     };
     reclaiming_start_of_seqpackets: Case {
@@ -303,6 +312,45 @@ killed! {
         calls: &["openat", "flock", "renameat2", "unlinkat"],
         ..PLAIN
     };
+}
+
+/// Where a file cannot be renamed but over another: it is published by a link, and has two names for a while.
+#[test]
+fn starts_and_removal_where_files_cannot_be_exchanged() {
+    passes_in_child("killed::starts_and_removal_where_files_cannot_be_exchanged", || {
+        // RISC-V has no other call to rename by.
+        if !is_usable() || cfg!(target_arch = "riscv64") {
+            return;
+        }
+        filter(RENAME, None, Errno::INVAL);
+        const LINKED: &[&str] = &["openat", "flock", "bind", "listen", "linkat", "unlinkat"];
+        let replacing = Case { start: replace, retry: replace, ..PLAIN };
+        for case in [
+            Case { start: publish_ready, calls: LINKED, ..PLAIN },
+            Case { name: LONGEST, calls: LINKED, ..PLAIN },
+            Case { before: Before::Stale, start: reclaim, calls: &["bind", "unlinkat"], ..PLAIN },
+            Case {
+                kind: Kind::Seqpacket,
+                before: Before::Stale,
+                start: reclaim_published_ready,
+                retry: reclaim_published_ready,
+                calls: LINKED,
+                ..PLAIN
+            },
+            Case {
+                kind: Kind::Datagram,
+                start: widened,
+                retry: reclaim_widened,
+                calls: &["bind", "fchmodat", "linkat", "unlinkat"],
+                ..PLAIN
+            },
+            Case { before: Before::Live, calls: &["bind", "renameat"], ..replacing },
+            Case { calls: LINKED, ..replacing },
+            Case { removes: true, calls: &["unlinkat"], ..PLAIN },
+        ] {
+            is_well_wherever_it_is_killed(&case);
+        }
+    });
 }
 
 /// The socket lives on in another process: this one, in which it was made.
