@@ -225,6 +225,45 @@ fn is_free_after(operation: Operation, may_unlock: bool) -> bool {
     is_free
 }
 
+/// What file systems without locks answer; and NFS, which locks for writing what is open for that.
+#[test]
+fn a_directory_that_has_no_locks_is_one_for_those_who_need_none() {
+    let test = "locked::a_directory_that_has_no_locks_is_one_for_those_who_need_none";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        // SAFETY: a number alone.
+        unsafe { libc::umask(0o077) };
+        for operation in OPERATIONS {
+            for errno in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS, Errno::BADF] {
+                let world = World::new();
+                let _before = operation.before(&world);
+                let entries = world.entries();
+                let told = run(operation, &world, false, |_, stop| match stop {
+                    Stop::Before(_, call) if call.is(libc::SYS_flock) => Go::Refuse(errno),
+                    _ => Go::On,
+                });
+                let what = format!("{operation:?}, {errno:?}: {told:?}");
+                if needs_no_lock(operation) {
+                    assert_eq!(told.answer, Ok(true), "{what}");
+                    assert_eq!(node(&world.path()), told.node, "{what}");
+                    continue;
+                }
+                let Err(SocketFileError::Kernel { step: Step::Lock, errno: found, .. }) =
+                    told.answer
+                else {
+                    panic!("{what}");
+                };
+                assert_eq!(found, errno, "{what}");
+                // What it was to be removed from is made before.
+                assert!(operation.removes() || world.entries() == entries, "{what}");
+            }
+        }
+    });
+}
+
 /// Runs `body` as nobody, with a folder of nobody's that nobody may list.
 fn unreadable(test: &str, body: impl FnOnce(&World)) {
     passes_in_child(test, || {

@@ -14,6 +14,7 @@ mod locked;
 mod naive;
 #[macro_use]
 mod operations;
+mod put_back;
 mod refused;
 mod replaced;
 mod world;

@@ -1,6 +1,6 @@
 //! The file, or the folder, is replaced between any two steps of an operation.
 
-use afunix::{Errno, SocketFile, SocketFileError, Step};
+use afunix::{Errno, SocketFile, SocketFileError};
 
 use crate::acts::{ACTS, Act, Acted};
 use crate::common::notify::Call;
@@ -89,43 +89,6 @@ fn server_of_a_folder_that_moved_is_not_taken_for_its_own() {
     });
 }
 
-/// Another file has come to the name before the exchange, and cannot be put back: it is left where it is, and
-/// the next start gives it its name again.
-#[test]
-fn what_cannot_be_put_back_is_left_at_the_other_name() {
-    let test = "replaced::what_cannot_be_put_back_is_left_at_the_other_name";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
-        let _watchdog = Watchdog::new();
-        for act in [Act::FileOver, Act::FileAnew, Act::Link] {
-            let world = World::new();
-            let before = Operation::ReplaceServer.before(&world);
-            let mut acted = None;
-            let told = run(Operation::ReplaceServer, &world, false, |_, stop| match stop {
-                Stop::Before(_, call) if call.is(libc::SYS_renameat2) => {
-                    if acted.is_some() {
-                        return Go::Refuse(Errno::IO);
-                    }
-                    acted = Some(Acted::new(act, &world));
-                    Go::On
-                }
-                _ => Go::On,
-            });
-            drop(before);
-            let what = format!("{act:?}: {told:?}, left {:?}", world.entries());
-            assert!(matches!(told.answer, Err(SocketFileError::NotASocket { .. })), "{what}");
-            let (acted, path) = (acted.expect("an exchange"), world.bytes());
-            let foreign = acted.foreign.as_ref().map(|foreign| foreign.node);
-            assert_eq!(node(&world.folder().join(TEMPORARY)), foreign, "{what}");
-            let next = SocketFile::options(&path).listener().map(drop);
-            assert!(matches!(next, Err(SocketFileError::NotASocket { .. })), "{what}, {next:?}");
-            assert!(acted.is_intact(&world) && world.entries().len() == 1, "{what}");
-        }
-    });
-}
-
 /// Where files cannot be exchanged, nor renamed to a name only if it is free, a link publishes no less.
 #[test]
 fn what_is_published_by_a_link_takes_no_name_from_another() {
@@ -149,41 +112,6 @@ fn what_is_published_by_a_link_takes_no_name_from_another() {
                 count += 1;
             }
             assert!(count >= 9, "{count}");
-        }
-    });
-}
-
-/// The link was made, the other name cannot be removed, and meanwhile somebody else has put a server at
-/// the name: it is not taken back from that one.
-#[test]
-fn link_that_is_taken_back_is_not_taken_from_another() {
-    let test = "replaced::link_that_is_taken_back_is_not_taken_from_another";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
-        let _watchdog = Watchdog::new();
-        let is_old = old(Errno::INVAL, true);
-        for act in ACTS.into_iter().filter(|act| !act.moves_the_folder()) {
-            let world = World::new();
-            let (mut is_linked, mut acted) = (false, None);
-            let told = run(Operation::PublishReady, &world, false, |_, stop| {
-                let Stop::Before(number, call) = stop else { return Go::On };
-                let is_unlink = call.is(libc::SYS_unlinkat);
-                if is_linked && is_unlink && acted.is_none() {
-                    acted = Some(Acted::new(act, &world));
-                    return Go::Refuse(Errno::IO);
-                }
-                is_linked |= call.is(libc::SYS_linkat);
-                is_old(number, &call).map_or(Go::On, Go::Refuse)
-            });
-            let is_told = matches!(
-                told.answer,
-                Err(SocketFileError::Kernel { step: Step::Remove, errno: Errno::IO, .. })
-            );
-            assert!(is_told, "{act:?}: {told:?}");
-            assert!(acted.expect("a link").is_intact(&world), "{act:?}: {:?}", world.entries());
-            assert_eq!(node(&world.folder().join(TEMPORARY)), None, "{act:?}");
         }
     });
 }

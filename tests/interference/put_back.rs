@@ -1,0 +1,173 @@
+//! Two misfortunes in one operation: somebody else's file comes to the name, and a call is refused, or
+//! another file comes.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+
+use afunix::{Errno, SocketFile, SocketFileError, Step};
+
+use crate::acts::{ACTS, Act, Acted};
+use crate::common::notify::Call;
+use crate::common::stepper::{Go, Stop, is_usable};
+use crate::common::{Watchdog, passes_in_child};
+use crate::operations::{Operation, run};
+use crate::refused::old;
+use crate::world::{Held, TEMPORARY, World, node};
+
+/// Another file has come to the name before the exchange, and cannot be put back: it is left where it is, and
+/// the next start gives it its name again.
+#[test]
+fn what_cannot_be_put_back_is_left_at_the_other_name() {
+    let test = "put_back::what_cannot_be_put_back_is_left_at_the_other_name";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        for act in [Act::FileOver, Act::FileAnew, Act::Link] {
+            let world = World::new();
+            let before = Operation::ReplaceServer.before(&world);
+            let mut acted = None;
+            let told = run(Operation::ReplaceServer, &world, false, |_, stop| match stop {
+                Stop::Before(_, call) if call.is(libc::SYS_renameat2) => {
+                    if acted.is_some() {
+                        return Go::Refuse(Errno::IO);
+                    }
+                    acted = Some(Acted::new(act, &world));
+                    Go::On
+                }
+                _ => Go::On,
+            });
+            drop(before);
+            let what = format!("{act:?}: {told:?}, left {:?}", world.entries());
+            assert!(matches!(told.answer, Err(SocketFileError::NotASocket { .. })), "{what}");
+            let (acted, path) = (acted.expect("an exchange"), world.bytes());
+            let foreign = acted.foreign.as_ref().map(|foreign| foreign.node);
+            assert_eq!(node(&world.folder().join(TEMPORARY)), foreign, "{what}");
+            let next = SocketFile::options(&path).listener().map(drop);
+            assert!(matches!(next, Err(SocketFileError::NotASocket { .. })), "{what}, {next:?}");
+            assert!(acted.is_intact(&world) && world.entries().len() == 1, "{what}");
+        }
+    });
+}
+
+/// The link was made, the other name cannot be removed, and meanwhile somebody else has put a server at
+/// the name: it is not taken back from that one.
+#[test]
+fn link_that_is_taken_back_is_not_taken_from_another() {
+    let test = "put_back::link_that_is_taken_back_is_not_taken_from_another";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        let is_old = old(Errno::INVAL, true);
+        for act in ACTS.into_iter().filter(|act| !act.moves_the_folder()) {
+            let world = World::new();
+            let (mut is_linked, mut acted) = (false, None);
+            let told = run(Operation::PublishReady, &world, false, |_, stop| {
+                let Stop::Before(number, call) = stop else { return Go::On };
+                let is_unlink = call.is(libc::SYS_unlinkat);
+                if is_linked && is_unlink && acted.is_none() {
+                    acted = Some(Acted::new(act, &world));
+                    return Go::Refuse(Errno::IO);
+                }
+                is_linked |= call.is(libc::SYS_linkat);
+                is_old(number, &call).map_or(Go::On, Go::Refuse)
+            });
+            let is_told = matches!(
+                told.answer,
+                Err(SocketFileError::Kernel { step: Step::Remove, errno: Errno::IO, .. })
+            );
+            assert!(is_told, "{act:?}: {told:?}");
+            assert!(acted.expect("a link").is_intact(&world), "{act:?}: {:?}", world.entries());
+            assert_eq!(node(&world.folder().join(TEMPORARY)), None, "{act:?}");
+        }
+    });
+}
+
+/// A call that renames to a free name alone, or exchanges.
+fn is_flagged_rename(call: &Call) -> bool {
+    call.is(libc::SYS_renameat2) && call.args[4] != 0
+}
+
+/// Where files cannot be moved aside, what has the name is looked at after that was found out.
+#[test]
+fn what_cannot_be_moved_aside_is_looked_at_again() {
+    let test = "put_back::what_cannot_be_moved_aside_is_looked_at_again";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        for operation in [Operation::Reclaim, Operation::ReclaimReady, Operation::Remove] {
+            for act in [Act::FileOver, Act::FileAnew, Act::Link, Act::Server] {
+                let world = World::new();
+                let _before = operation.before(&world);
+                let mut acted = None;
+                let told = run(operation, &world, false, |_, stop| match stop {
+                    Stop::Before(_, call) if is_flagged_rename(&call) => {
+                        acted.get_or_insert_with(|| Acted::new(act, &world));
+                        Go::Refuse(Errno::INVAL)
+                    }
+                    _ => Go::On,
+                });
+                let what = format!("{operation:?}, {act:?}: {told:?}, left {:?}", world.entries());
+                let is_told = match told.answer {
+                    Ok(was) => operation.removes() && !was,
+                    Err(SocketFileError::InUse) => act == Act::Server,
+                    Err(error) => matches!(error, SocketFileError::NotASocket { .. }),
+                };
+                assert!(is_told, "{what}");
+                assert!(acted.expect("a rename").is_intact(&world), "{what}");
+                assert_eq!(world.entries().len(), 1, "{what}");
+            }
+        }
+    });
+}
+
+/// A server comes to the name before the file is moved aside, so that it is moved instead; and another one
+/// before it is put back. Neither is removed: the name is the other's, the first keeps the one that it has.
+#[test]
+fn what_was_moved_by_mistake_is_not_put_over_another() {
+    let test = "put_back::what_was_moved_by_mistake_is_not_put_over_another";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        for operation in [Operation::Remove, Operation::Reclaim] {
+            let world = World::new();
+            let _before = operation.before(&world);
+            let (mut first, mut second) = (None, None);
+            let told = run(operation, &world, false, |_, stop| {
+                let Stop::Before(_, call) = stop else { return Go::On };
+                match (is_flagged_rename(&call), &first, &second) {
+                    (true, None, _) => first = Some(Acted::new(Act::Server, &world)),
+                    (true, Some(_), None) => {
+                        let server = UnixListener::bind(world.path()).unwrap();
+                        second = Some((server, Held::new(&world.path())));
+                    }
+                    _ => {}
+                }
+                Go::On
+            });
+            let what = format!("{operation:?}: {told:?}, left {:?}", world.entries());
+            let expected =
+                if operation.removes() { Ok(false) } else { Err(SocketFileError::InUse) };
+            assert_eq!(told.answer, expected, "{what}");
+            let first = first.expect("a rename");
+            let foreign = first.foreign.as_ref().map(|foreign| foreign.node);
+            let (_server, second) = second.expect("a second rename");
+            assert_eq!(node(&world.path()), Some(second.node), "{what}");
+            assert_eq!(node(&world.folder().join(TEMPORARY)), foreign, "{what}");
+            // It gets its name back from the next start, once that is free.
+            fs::remove_file(world.path()).unwrap();
+            let next = SocketFile::options(&world.bytes()).listener().map(drop);
+            assert_eq!(next, Err(SocketFileError::InUse), "{what}");
+            let found: Vec<_> = world.entries().into_iter().map(|(_, node)| node).collect();
+            assert_eq!(found, Vec::from_iter(foreign), "{what}");
+            assert!(first.is_intact(&world), "{what}");
+        }
+    });
+}
