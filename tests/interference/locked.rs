@@ -264,6 +264,44 @@ fn a_directory_that_has_no_locks_is_one_for_those_who_need_none() {
     });
 }
 
+/// Who went on without the lock and failed then leaves the file, as a socket that nobody has, to who has the
+/// lock; it takes it back if the lock is free by then.
+#[test]
+fn what_was_made_without_the_lock_is_not_taken_back_without_it() {
+    let test = "locked::what_was_made_without_the_lock_is_not_taken_back_without_it";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        LOCK_WAIT.store(u64::try_from(WAIT.as_millis()).unwrap(), Ordering::Relaxed);
+        for is_freed in [false, true] {
+            let _watchdog = Watchdog::new();
+            let world = World::new();
+            // Of this process, which can give it up though the other one has a copy of the descriptor.
+            let holder = File::open(world.folder()).unwrap();
+            // SAFETY: numbers alone.
+            let lock = |how| assert_eq!(unsafe { libc::flock(holder.as_raw_fd(), how) }, 0);
+            lock(libc::LOCK_EX);
+            let told = run(Operation::Plain, &world, false, |_, stop| match stop {
+                Stop::Before(_, call) if call.is(libc::SYS_listen) => {
+                    lock(if is_freed { libc::LOCK_UN } else { libc::LOCK_EX });
+                    Go::Refuse(Errno::IO)
+                }
+                _ => Go::On,
+            });
+            let what = format!("{is_freed}: {told:?}, {:?}", world.entries());
+            let Err(SocketFileError::Kernel { step: Step::Listen, errno, .. }) = told.answer else {
+                panic!("{what}");
+            };
+            assert_eq!((errno, world.entries().is_empty()), (Errno::IO, is_freed), "{what}");
+            lock(libc::LOCK_UN);
+            let (_listener, file) =
+                SocketFile::options(&world.bytes()).reclaim().listener().unwrap();
+            assert_eq!(file.remove(), Ok(true), "{what}");
+        }
+    });
+}
+
 /// Runs `body` as nobody, with a folder of nobody's that nobody may list.
 fn unreadable(test: &str, body: impl FnOnce(&World)) {
     passes_in_child(test, || {

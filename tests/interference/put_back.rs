@@ -10,7 +10,7 @@ use crate::acts::{ACTS, Act, Acted};
 use crate::common::notify::Call;
 use crate::common::stepper::{Go, Stop, is_usable};
 use crate::common::{Watchdog, passes_in_child};
-use crate::operations::{Operation, run};
+use crate::operations::{Before, Operation, run};
 use crate::refused::old;
 use crate::world::{Held, TEMPORARY, World, node};
 
@@ -168,6 +168,39 @@ fn what_was_moved_by_mistake_is_not_put_over_another() {
             let found: Vec<_> = world.entries().into_iter().map(|(_, node)| node).collect();
             assert_eq!(found, Vec::from_iter(foreign), "{what}");
             assert!(first.is_intact(&world), "{what}");
+        }
+    });
+}
+
+/// A server was being replaced when its successor was killed. The next start gives it its name back, at which
+/// there is somebody else's file by then: that is left where it came to be.
+#[test]
+fn what_comes_when_a_name_is_given_back_is_not_removed() {
+    let test = "put_back::what_comes_when_a_name_is_given_back_is_not_removed";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        for act in [Act::FileOver, Act::FileAnew, Act::Link] {
+            let world = World::new();
+            let (server, own) = world.live();
+            fs::rename(world.path(), world.folder().join(TEMPORARY)).unwrap();
+            world.stale();
+            let mut acted = None;
+            let told = run(Operation::Plain, &world, false, |_, stop| match stop {
+                Stop::Before(_, call) if is_flagged_rename(&call) => {
+                    acted.get_or_insert_with(|| Acted::new(act, &world));
+                    Go::On
+                }
+                _ => Go::On,
+            });
+            let what = format!("{act:?}: {told:?}, left {:?}", world.entries());
+            assert_eq!(told.answer, Err(SocketFileError::InUse), "{what}");
+            let before = Before { server: Some(server), node: Some(own) };
+            assert!(before.is_served(&world.path()), "{what}");
+            let foreign = acted.expect("a rename").foreign.map(|foreign| foreign.node);
+            assert_eq!(node(&world.folder().join(TEMPORARY)), foreign, "{what}");
         }
     });
 }
