@@ -204,3 +204,39 @@ fn what_comes_when_a_name_is_given_back_is_not_removed() {
         }
     });
 }
+
+/// While it is asked whether a server is alive, a socket that nobody has stands at its name, and only then: it
+/// is the file that was opened that is asked.
+#[test]
+fn who_is_asked_is_whose_file_was_opened() {
+    let test = "put_back::who_is_asked_is_whose_file_was_opened";
+    passes_in_child(test, || {
+        if !is_usable() {
+            return;
+        }
+        let _watchdog = Watchdog::new();
+        for operation in [Operation::Reclaim, Operation::ReclaimReady] {
+            let world = World::new();
+            let (server, own) = world.live();
+            let (path, aside) = (world.path(), world.aside("server"));
+            let mut asked = 0;
+            let mut is_aside = false;
+            let told = run(operation, &world, false, |_, stop| {
+                if is_aside {
+                    fs::rename(&aside, &path).unwrap();
+                    is_aside = false;
+                }
+                if matches!(stop, Stop::Before(_, call) if call.is(libc::SYS_connect)) {
+                    fs::rename(&path, &aside).unwrap();
+                    world.stale();
+                    (asked, is_aside) = (asked + 1, true);
+                }
+                Go::On
+            });
+            let what = format!("{operation:?}: {told:?}, left {:?}", world.entries());
+            assert_eq!((told.answer, asked), (Err(SocketFileError::InUse), 1), "{what}");
+            let before = Before { server: Some(server), node: Some(own) };
+            assert!(before.is_served(&path) && world.entries().len() == 1, "{what}");
+        }
+    });
+}
