@@ -144,6 +144,8 @@ fn a_signal_ends_the_wait() {
                 assert_eq!((step, errno), (Step::Lock, Errno::INTR));
             };
             let options = SocketFile::options(&path);
+            // Who would go on without it, too.
+            is_interrupted(interrupt_by(flags, || options.listener().map(drop)));
             is_interrupted(interrupt_by(flags, || options.reclaim().listener().map(drop)));
             is_interrupted(interrupt_by(flags, || options.replace().listener().map(drop)));
             is_interrupted(interrupt_by(flags, || file.remove().map(drop)));
