@@ -82,9 +82,10 @@ use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 /// - [`Kernel`](SocketFileError::Kernel): the rest, as the kernel has it. `ENOENT`, `ENOTDIR`, `ELOOP`,
 ///   `ENAMETOOLONG` and `EACCES` of the directory; `EACCES`, `EROFS` and `ENOSPC` from `bind`; `EPERM` from
 ///   `chown`; `EPERM` where the directory is sticky and the socket to be replaced or removed, or what was
-///   left at the temporary name, belongs to another;
-///   `EACCES` for the lock, which takes read permission on the directory; `EINTR` while waiting for that;
-///   `EMFILE`, `ENFILE`, `ENOMEM`.
+///   left at the temporary name, belongs to another; `EACCES` for the lock, which takes read permission on
+///   the directory; `EINTR` while waiting for that; `EEXIST` or `ENOENT` in
+///   [`Publish`](crate::Step::Publish) if others make and remove files at the name each time that it is
+///   tried, which is 16 times; `EMFILE`, `ENFILE`, `ENOMEM`.
 ///
 /// # Descriptors
 ///
