@@ -17,7 +17,7 @@ use afunix::Errno;
 use super::emulated::{FILTER, left_out_by_qemu};
 use super::notify::{self, Call, Listener};
 use super::process::{End, Process, Shared, wait_for_change, wake};
-use super::{LONG, skip};
+use super::{LONG, passes_in_child, skip};
 
 /// Where the process stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,6 +67,16 @@ pub fn is_usable() -> bool {
             false
         }
     }
+}
+
+/// [`passes_in_child`], if processes can be stopped here.
+#[track_caller]
+pub fn passes_with_stops(test: &str, body: impl FnOnce()) {
+    passes_in_child(test, || {
+        if is_usable() {
+            body();
+        }
+    });
 }
 
 /// Has a new process prepare something, make the operation and tell of it. `at` is called at each stop of

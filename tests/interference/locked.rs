@@ -13,7 +13,7 @@ use afunix::{Errno, SocketFile, SocketFileError, Step};
 
 use crate::common::interrupt::interrupt_by;
 use crate::common::notify::copy_of;
-use crate::common::stepper::{Go, Stop, is_usable};
+use crate::common::stepper::{Go, Stop, passes_with_stops};
 use crate::common::{Nobody, Watchdog, close, is_root, open_fds, passes_in_child, skip};
 use crate::operations::{LOCK_WAIT, Made, OPERATIONS, Operation, Ready, run};
 use crate::world::{World, node};
@@ -187,10 +187,7 @@ fn a_signal_keeps_no_file_that_is_to_be_removed_on_drop() {
 /// A copy of the descriptor that a child has, or a process that was forked meanwhile, keeps no lock.
 #[test]
 fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
-    passes_in_child("locked::a_copy_of_the_descriptor_does_not_keep_the_lock", || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops("locked::a_copy_of_the_descriptor_does_not_keep_the_lock", || {
         for operation in OPERATIONS.into_iter().filter(|operation| !needs_no_lock(*operation)) {
             assert!(is_free_after(operation, true), "{operation:?}");
             // What would be if it were left to the close.
@@ -231,10 +228,7 @@ fn is_free_after(operation: Operation, may_unlock: bool) -> bool {
 #[test]
 fn a_directory_that_has_no_locks_is_one_for_those_who_need_none() {
     let test = "locked::a_directory_that_has_no_locks_is_one_for_those_who_need_none";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let _watchdog = Watchdog::new();
         // SAFETY: a number alone.
         unsafe { libc::umask(0o077) };
@@ -271,10 +265,7 @@ fn a_directory_that_has_no_locks_is_one_for_those_who_need_none() {
 #[test]
 fn what_was_made_without_the_lock_is_not_taken_back_without_it() {
     let test = "locked::what_was_made_without_the_lock_is_not_taken_back_without_it";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         LOCK_WAIT.store(u64::try_from(WAIT.as_millis()).unwrap(), Ordering::Relaxed);
         for is_freed in [false, true] {
             let _watchdog = Watchdog::new();

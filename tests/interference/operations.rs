@@ -57,7 +57,7 @@ macro_rules! test_each_operation {
         $(#[test]
         fn $test() {
             let test = concat!($module, stringify!($test));
-            passes_in_child(test, || $body(Operation::$operation));
+            passes_with_stops(test, || $body(Operation::$operation));
         })+
     };
 }

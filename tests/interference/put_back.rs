@@ -7,9 +7,9 @@ use std::os::unix::net::UnixListener;
 use afunix::{Errno, SocketFile, SocketFileError, Step};
 
 use crate::acts::{ACTS, Act, Acted};
+use crate::common::Watchdog;
 use crate::common::notify::Call;
-use crate::common::stepper::{Go, Stop, is_usable};
-use crate::common::{Watchdog, passes_in_child};
+use crate::common::stepper::{Go, Stop, passes_with_stops};
 use crate::operations::{Before, Operation, run};
 use crate::refused::old;
 use crate::world::{Held, TEMPORARY, World, node};
@@ -19,10 +19,7 @@ use crate::world::{Held, TEMPORARY, World, node};
 #[test]
 fn what_cannot_be_put_back_is_left_at_the_other_name() {
     let test = "put_back::what_cannot_be_put_back_is_left_at_the_other_name";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let _watchdog = Watchdog::new();
         for act in [Act::FileOver, Act::FileAnew, Act::Link] {
             let world = World::new();
@@ -56,10 +53,7 @@ fn what_cannot_be_put_back_is_left_at_the_other_name() {
 #[test]
 fn link_that_is_taken_back_is_not_taken_from_another() {
     let test = "put_back::link_that_is_taken_back_is_not_taken_from_another";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let _watchdog = Watchdog::new();
         let is_old = old(Errno::INVAL, true);
         let acts = ACTS.into_iter().filter(|act| !act.moves_the_folder()).map(Some);
@@ -100,10 +94,7 @@ fn is_flagged_rename(call: &Call) -> bool {
 #[test]
 fn what_cannot_be_moved_aside_is_looked_at_again() {
     let test = "put_back::what_cannot_be_moved_aside_is_looked_at_again";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let _watchdog = Watchdog::new();
         for operation in [Operation::Reclaim, Operation::ReclaimReady, Operation::Remove] {
             for act in [Act::FileOver, Act::FileAnew, Act::Link, Act::Server] {
@@ -136,10 +127,7 @@ fn what_cannot_be_moved_aside_is_looked_at_again() {
 #[test]
 fn what_was_moved_by_mistake_is_not_put_over_another() {
     let test = "put_back::what_was_moved_by_mistake_is_not_put_over_another";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let _watchdog = Watchdog::new();
         for operation in [Operation::Remove, Operation::Reclaim] {
             let world = World::new();
@@ -182,10 +170,7 @@ fn what_was_moved_by_mistake_is_not_put_over_another() {
 #[test]
 fn what_comes_when_a_name_is_given_back_is_not_removed() {
     let test = "put_back::what_comes_when_a_name_is_given_back_is_not_removed";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let _watchdog = Watchdog::new();
         for act in [Act::FileOver, Act::FileAnew, Act::Link] {
             let world = World::new();
@@ -215,10 +200,7 @@ fn what_comes_when_a_name_is_given_back_is_not_removed() {
 #[test]
 fn who_is_asked_is_whose_file_was_opened() {
     let test = "put_back::who_is_asked_is_whose_file_was_opened";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let _watchdog = Watchdog::new();
         for operation in [Operation::Reclaim, Operation::ReclaimReady] {
             let world = World::new();

@@ -4,9 +4,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use afunix::{Errno, SocketFile, SocketFileError, Step};
 
+use crate::common::Watchdog;
 use crate::common::notify::Call;
-use crate::common::stepper::{Go, Stop, is_usable};
-use crate::common::{Watchdog, passes_in_child};
+use crate::common::stepper::{Go, Stop, passes_with_stops};
 use crate::operations::{Before, OPERATIONS, Operation, Told, run};
 use crate::world::{NAME, Node, TEMPORARY, World, is_socket, node};
 
@@ -78,9 +78,6 @@ fn errors(call: &Call) -> &'static [Errno] {
 }
 
 fn each_call_refused(operation: Operation) {
-    if !is_usable() {
-        return;
-    }
     let _watchdog = Watchdog::new();
     // SAFETY: a number alone.
     unsafe { libc::umask(0o077) };
@@ -223,10 +220,7 @@ pub fn old(errno: Errno, links: bool) -> impl Fn(usize, &Call) -> Option<Errno> 
 
 #[test]
 fn where_files_cannot_be_exchanged_all_is_done_otherwise() {
-    passes_in_child("refused::where_files_cannot_be_exchanged_all_is_done_otherwise", || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops("refused::where_files_cannot_be_exchanged_all_is_done_otherwise", || {
         let _watchdog = Watchdog::new();
         // SAFETY: a number alone.
         unsafe { libc::umask(0o077) };

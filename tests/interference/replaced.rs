@@ -3,9 +3,9 @@
 use afunix::{Errno, SocketFile, SocketFileError};
 
 use crate::acts::{ACTS, Act, Acted};
+use crate::common::Watchdog;
 use crate::common::notify::Call;
-use crate::common::stepper::{Go, Stop, is_usable};
-use crate::common::{Watchdog, passes_in_child};
+use crate::common::stepper::{Go, Stop, passes_with_stops};
 use crate::operations::{Before, Operation, Told, run};
 use crate::refused::old;
 use crate::world::{NAME, Node, TEMPORARY, World, entries, is_socket, node};
@@ -23,9 +23,6 @@ struct Round {
 }
 
 fn each_act_at_each_stop(operation: Operation) {
-    if !is_usable() {
-        return;
-    }
     // SAFETY: a number alone.
     unsafe { libc::umask(0o077) };
     let mut stops = Vec::new();
@@ -47,11 +44,8 @@ fn each_act_at_each_stop(operation: Operation) {
 #[test]
 fn server_of_a_folder_that_moved_is_not_taken_for_its_own() {
     let test = "replaced::server_of_a_folder_that_moved_is_not_taken_for_its_own";
-    passes_in_child(test, || {
+    passes_with_stops(test, || {
         use std::os::unix::fs::PermissionsExt;
-        if !is_usable() {
-            return;
-        }
         let _watchdog = Watchdog::new();
         // SAFETY: a number alone.
         unsafe { libc::umask(0o077) };
@@ -93,10 +87,7 @@ fn server_of_a_folder_that_moved_is_not_taken_for_its_own() {
 #[test]
 fn what_is_published_by_a_link_takes_no_name_from_another() {
     let test = "replaced::what_is_published_by_a_link_takes_no_name_from_another";
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         // SAFETY: a number alone.
         unsafe { libc::umask(0o077) };
         for (operation, act) in [Operation::PublishReady, Operation::Datagram]

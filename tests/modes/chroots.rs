@@ -9,9 +9,9 @@ use afunix::{Errno, FileAddr, SocketFile, SocketFileError, Step};
 
 use crate::common::emulated::{FILTER, left_out_by_qemu};
 use crate::common::seccomp::{CHMOD, filter};
-use crate::common::{TempDir, addr, close, skip, snapshot};
+use crate::common::{TempDir, addr, close, snapshot};
 use crate::made::{Made, Way, is_kernel, leave_stale, local_addr, mode, set_umask};
-use crate::mounts::{apart, mount, unmount};
+use crate::mounts::{has_mounts, mount, unmount};
 use crate::others::passes_as_root;
 
 for_data!(
@@ -53,16 +53,6 @@ fn jail() -> (TempDir, PathBuf) {
     std::fs::create_dir(folder.join(deep.strip_prefix("/").unwrap())).unwrap();
     std::fs::create_dir(folder.join("proc")).unwrap();
     (folder, deep.join("control"))
-}
-
-fn has_mounts() -> bool {
-    match apart() {
-        Ok(()) => true,
-        Err(error) => {
-            skip(format_args!("cannot mount: {error}"));
-            false
-        }
-    }
 }
 
 fn without_procfs_short_paths_work<T: Made>(test: &str) {

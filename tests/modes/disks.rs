@@ -6,9 +6,9 @@ use afunix::{Errno, SocketFileError, Step};
 
 use crate::common::emulated::{FILTER, left_out_by_qemu};
 use crate::common::seccomp::{RENAME, filter};
-use crate::common::{TempDir, addr, close, passes_in_child, skip, snapshot};
+use crate::common::{TempDir, addr, close, passes_in_child, snapshot};
 use crate::made::{Made, Way, is_kernel, leave_stale};
-use crate::mounts::{apart, mount, unmount};
+use crate::mounts::{has_mounts, mount, unmount};
 use crate::others::passes_as_root;
 
 for_data!(
@@ -16,17 +16,6 @@ for_data!(
     a_full_disk_gets_nothing_and_lets_go_of_what_it_has
     what_cannot_be_moved_aside_can_be_removed
 );
-
-/// Whether this thread has mounts of its own, as root has everywhere but in some containers.
-fn has_mounts() -> bool {
-    match apart() {
-        Ok(()) => true,
-        Err(error) => {
-            skip(format_args!("cannot mount: {error}"));
-            false
-        }
-    }
-}
 
 /// A folder is there twice, the second time to be read only.
 fn a_disk_that_is_read_only_keeps_all_that_is_there<T: Made>(test: &str) {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use afunix::{Errno, Gid, Uid, UnixAddr, UnixDatagram, UnixStream};
 
 use crate::common::kinds::Socket;
-use crate::common::stepper::{is_usable, look_at_each_stop};
-use crate::common::{TempDir, addr, passes_in_child};
+use crate::common::stepper::{is_usable, look_at_each_stop, passes_with_stops};
+use crate::common::{TempDir, addr};
 use crate::made::{Made, Way, owned, set_umask};
 use crate::others::passes_as_root;
 
@@ -78,10 +78,7 @@ fn check_states<T: Made>(states: &[State], wanted: u32, case: &str) {
 }
 
 fn no_instant_is_wider_and_none_but_the_last_can_be_reached<T: Made>(test: &str) {
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         for umask in [0, 0o022, 0o077, 0o777] {
             set_umask(0o022);
             let folder = TempDir::new();
@@ -137,10 +134,7 @@ fn until_it_belongs_to_another_only_the_owners_bits_are_there<T: Made>(test: &st
 
 /// What the harness would see if it were done wrong.
 fn who_binds_first_and_sets_the_mode_then_is_seen_to_be_wider<T: Made>(test: &str) {
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         set_umask(0);
         let folder = TempDir::new();
         let path = folder.join("control");
@@ -163,10 +157,7 @@ fn bind_then_chmod<T: Made>(addr: &UnixAddr, path: &CStr) -> bool {
 fn a_listener_is_refused_at_the_other_name_too() {
     const TEST: &str = "instants::a_listener_is_refused_at_the_other_name_too";
     let _watchdog = crate::common::Watchdog::new();
-    passes_in_child(TEST, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(TEST, || {
         set_umask(0o077);
         let folder = TempDir::new();
         let path = folder.join("control");

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::common::stepper::{is_usable, look_at_each_stop};
-use crate::common::{TempDir, addr, close, passes_in_child, snapshot};
+use crate::common::stepper::{look_at_each_stop, passes_with_stops};
+use crate::common::{TempDir, addr, close, snapshot};
 use crate::made::{Made, Way, leave_stale, set_umask};
 
 for_data!(
@@ -56,10 +56,7 @@ fn names() -> [String; 2] {
 }
 
 fn who_reclaims_a_name_removes_no_other_file_that_comes_there<T: Made>(test: &str) {
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         set_umask(0o077);
         for name in names() {
             let prepare = |path: &Path| {
@@ -82,10 +79,7 @@ fn who_reclaims_a_name_removes_no_other_file_that_comes_there<T: Made>(test: &st
 }
 
 fn who_removes_a_file_removes_no_other_that_comes_there<T: Made>(test: &str) {
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         for name in names() {
             let prepare = |path: &Path| T::make(Way::Plain.options(path)).unwrap();
             let lost = losses::<T, _>(&name, prepare, |_, (_, file)| file.remove().is_ok());
@@ -96,10 +90,7 @@ fn who_removes_a_file_removes_no_other_that_comes_there<T: Made>(test: &str) {
 
 /// What the harness sees of those who do it so.
 fn who_looks_and_then_unlinks_is_seen_to_remove_another_file<T: Made>(test: &str) {
-    passes_in_child(test, || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops(test, || {
         let prepare = |path: &Path| {
             leave_stale::<T>(path, 0o600);
             CString::new(path.as_os_str().as_bytes()).unwrap()

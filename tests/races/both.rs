@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use afunix::SocketFile;
 
+use crate::common::TempDir;
 use crate::common::process::End;
-use crate::common::stepper::{Stepped, is_usable};
-use crate::common::{TempDir, passes_in_child};
+use crate::common::stepper::{Stepped, passes_with_stops};
 use crate::pipe::PATIENCE;
 use crate::server::{KINDS, Kind, Refusal, Server, names, reaches};
 
@@ -53,12 +53,9 @@ fn replaced_while_it_starts(kind: Kind, stops: usize) -> Option<Result<(), Strin
 
 #[test]
 fn file_of_who_replaces_is_not_taken_for_its_own_by_who_is_replaced() {
-    passes_in_child(
+    passes_with_stops(
         "both::file_of_who_replaces_is_not_taken_for_its_own_by_who_is_replaced",
         || {
-            if !is_usable() {
-                return;
-            }
             // SAFETY: a number alone.
             unsafe { libc::umask(0o022) };
             for kind in KINDS {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use afunix::{Errno, SocketFile, SocketFileOptions};
 
+use crate::common::TempDir;
 use crate::common::seccomp::{RENAME, filter};
-use crate::common::stepper::{Stepped, Stop, is_usable};
-use crate::common::{TempDir, passes_in_child};
+use crate::common::stepper::{Stepped, Stop, passes_with_stops};
 use crate::naive;
 use crate::pipe::PATIENCE;
 use crate::server::{Kind, Refusal, Server, names, reaches};
@@ -225,10 +225,8 @@ macro_rules! killed {
         $(
             #[test]
             fn $test() {
-                passes_in_child(concat!("killed::", stringify!($test)), || {
-                    if is_usable() {
-                        is_well_wherever_it_is_killed(&$case);
-                    }
+                passes_with_stops(concat!("killed::", stringify!($test)), || {
+                    is_well_wherever_it_is_killed(&$case);
                 });
             }
         )+
@@ -317,9 +315,9 @@ killed! {
 /// Where a file cannot be renamed but over another: it is published by a link, and has two names for a while.
 #[test]
 fn starts_and_removal_where_files_cannot_be_exchanged() {
-    passes_in_child("killed::starts_and_removal_where_files_cannot_be_exchanged", || {
+    passes_with_stops("killed::starts_and_removal_where_files_cannot_be_exchanged", || {
         // RISC-V has no other call to rename by.
-        if !is_usable() || cfg!(target_arch = "riscv64") {
+        if cfg!(target_arch = "riscv64") {
             return;
         }
         filter(RENAME, None, Errno::INVAL);
@@ -356,10 +354,7 @@ fn starts_and_removal_where_files_cannot_be_exchanged() {
 /// The socket lives on in another process: this one, in which it was made.
 #[test]
 fn removal_of_a_file_whose_socket_lives_on() {
-    passes_in_child("killed::removal_of_a_file_whose_socket_lives_on", || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops("killed::removal_of_a_file_whose_socket_lives_on", || {
         let (mut given_back, mut removed) = (0, 0);
         for stops in 0.. {
             let world = World::new(&Case { before: Before::Live, ..PLAIN });
@@ -394,27 +389,25 @@ fn removal_of_a_file_whose_socket_lives_on() {
 /// What is left over is seen, and nothing else is amiss.
 #[test]
 fn start_with_another_temporary_name_each_time_is_seen_to_fail() {
-    passes_in_child("killed::start_with_another_temporary_name_each_time_is_seen_to_fail", || {
-        if !is_usable() {
-            return;
-        }
-        let (start, retry) = (naive::temporary_and_rename as _, naive::temporary_and_rename as _);
-        let kills = kill_at_each_stop(&Case { before: Before::Live, start, retry, ..PLAIN });
-        // After `bind`, and after `listen`.
-        assert!(kills.wrong.len() >= 2, "{:#?}", kills.wrong);
-        for wrong in &kills.wrong {
-            assert!(wrong.contains("there are") && wrong.contains(".tmp"), "{wrong}");
-        }
-    });
+    passes_with_stops(
+        "killed::start_with_another_temporary_name_each_time_is_seen_to_fail",
+        || {
+            let (start, retry) =
+                (naive::temporary_and_rename as _, naive::temporary_and_rename as _);
+            let kills = kill_at_each_stop(&Case { before: Before::Live, start, retry, ..PLAIN });
+            // After `bind`, and after `listen`.
+            assert!(kills.wrong.len() >= 2, "{:#?}", kills.wrong);
+            for wrong in &kills.wrong {
+                assert!(wrong.contains("there are") && wrong.contains(".tmp"), "{wrong}");
+            }
+        },
+    );
 }
 
 /// A start that takes the name away first is seen to lose it.
 #[test]
 fn start_that_unlinks_first_is_seen_to_fail() {
-    passes_in_child("killed::start_that_unlinks_first_is_seen_to_fail", || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops("killed::start_that_unlinks_first_is_seen_to_fail", || {
         let (start, retry) = (naive::unlink_bind as _, naive::unlink_bind as _);
         let kills = kill_at_each_stop(&Case { before: Before::Live, start, retry, ..PLAIN });
         let lost = kills.wrong.iter().filter(|wrong| wrong.contains("is gone")).count();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use afunix::SocketFile;
 
 use crate::common::process::{End, Process};
-use crate::common::stepper::{Stepped, is_usable};
+use crate::common::stepper::{Stepped, passes_with_stops};
 use crate::common::{TempDir, passes_in_child};
 use crate::naive;
 use crate::pipe::PATIENCE;
@@ -96,10 +96,7 @@ fn at_each_stop(remove: Remove, successor: Successor, kind: Kind) -> Vec<Result<
 
 #[test]
 fn successor_has_its_file_however_slow_the_remover_is() {
-    passes_in_child("remover::successor_has_its_file_however_slow_the_remover_is", || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops("remover::successor_has_its_file_however_slow_the_remover_is", || {
         for kind in KINDS {
             for successor in [Successor::Replaces, Successor::Reclaims, Successor::Foreign] {
                 let all = at_each_stop(remove, successor, kind);
@@ -115,10 +112,7 @@ fn successor_has_its_file_however_slow_the_remover_is() {
 
 #[test]
 fn remover_that_looks_and_unlinks_is_seen_to_fail() {
-    passes_in_child("remover::remover_that_looks_and_unlinks_is_seen_to_fail", || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops("remover::remover_that_looks_and_unlinks_is_seen_to_fail", || {
         for successor in [Successor::Replaces, Successor::Reclaims, Successor::Foreign] {
             let all = at_each_stop(stat_unlink, successor, Kind::Stream);
             let gone = all.iter().filter(|outcome| outcome.is_err()).count();

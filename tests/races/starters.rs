@@ -9,7 +9,7 @@ use std::time::Duration;
 use afunix::SocketFile;
 
 use crate::common::process::{End, Process};
-use crate::common::stepper::{Stepped, Stop, is_usable};
+use crate::common::stepper::{Stepped, Stop, is_usable, passes_with_stops};
 use crate::common::{TempDir, passes_in_child};
 use crate::naive;
 use crate::pipe::{PATIENCE, Pipe, which_is_readable};
@@ -309,12 +309,10 @@ one_of_eight_has_the_name! {
 /// More than one has the name, or who has it is not who is reached.
 #[test]
 fn starters_without_a_lock_are_seen_to_fail() {
-    passes_in_child("starters::starters_without_a_lock_are_seen_to_fail", || {
-        if is_usable() {
-            for start in [naive::connect_unlink_bind, naive::checked_without_lock] {
-                let wrong = rounds(start, interleaved, 0..40).filter(Result::is_err).count();
-                assert!(wrong > 5, "only {wrong} rounds have failed");
-            }
+    passes_with_stops("starters::starters_without_a_lock_are_seen_to_fail", || {
+        for start in [naive::connect_unlink_bind, naive::checked_without_lock] {
+            let wrong = rounds(start, interleaved, 0..40).filter(Result::is_err).count();
+            assert!(wrong > 5, "only {wrong} rounds have failed");
         }
     });
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use afunix::{Errno, SocketFile, UnixAddr, UnixDatagram};
 
 use crate::common::process::{End, Process, Shared};
-use crate::common::stepper::{Stepped, is_usable};
+use crate::common::stepper::{Stepped, passes_with_stops};
 use crate::common::{TempDir, passes_in_child};
 use crate::naive;
 use crate::pipe::{PATIENCE, Pipe, which_is_readable};
@@ -270,10 +270,7 @@ fn at_each_stop(take: Take, kind: Kind) -> Vec<Result<bool, Errno>> {
 
 #[test]
 fn at_each_call_of_a_takeover_the_old_or_the_new_is_reached() {
-    passes_in_child("takeover::at_each_call_of_a_takeover_the_old_or_the_new_is_reached", || {
-        if !is_usable() {
-            return;
-        }
+    passes_with_stops("takeover::at_each_call_of_a_takeover_the_old_or_the_new_is_reached", || {
         for kind in KINDS {
             let found = at_each_stop(replace, kind);
             let old = found.iter().take_while(|found| **found == Ok(true)).count();

@@ -3,8 +3,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use crate::common::passes_in_child;
-use crate::common::stepper::is_usable;
+use crate::common::stepper::passes_with_stops;
 use crate::killed::{
     Before, Case, LONGEST, PLAIN, World, publish_ready, reclaim, reclaim_widened, replace, start,
     widened,
@@ -46,10 +45,7 @@ macro_rules! killed_twice {
         $(
             #[test]
             fn $test() {
-                passes_in_child(concat!("twice::", stringify!($test)), || {
-                    if !is_usable() {
-                        return;
-                    }
+                passes_with_stops(concat!("twice::", stringify!($test)), || {
                     // SAFETY: a number alone.
                     unsafe { libc::umask(0o022) };
                     let pairs = kill_each_and_its_successor(&$case);
@@ -147,12 +143,10 @@ macro_rules! strangers {
         $(
             #[test]
             fn $test() {
-                passes_in_child(concat!("twice::", stringify!($test)), || {
-                    if is_usable() {
-                        let count = strangers_everywhere(&$case, Strange::$strange);
-                        println!("{count} strangers");
-                        assert!(count >= $count, "only {count}");
-                    }
+                passes_with_stops(concat!("twice::", stringify!($test)), || {
+                    let count = strangers_everywhere(&$case, Strange::$strange);
+                    println!("{count} strangers");
+                    assert!(count >= $count, "only {count}");
                 });
             }
         )+
