@@ -18,6 +18,7 @@ pub mod trace;
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -200,6 +201,21 @@ pub fn spawn(command: &mut Command) -> std::io::Result<Child> {
     // `vfork` comes back before exec has closed descriptors, and qemu-user's even before exec.
     wait_until_another_program(child.id());
     Ok(child)
+}
+
+/// [`spawn`], of what is killed if the thread ends that started it: by a test that fails, say.
+pub fn spawn_to_end_with_us(command: &mut Command) -> std::io::Result<Child> {
+    // For this std forks, and a fork of qemu-user's may stand still, by a lock that another thread had.
+    if !emulated::is_emulated() {
+        // SAFETY: the closure makes one system call, without pointers, and nothing else.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+    }
+    spawn(command)
 }
 
 /// Waits, a second at the longest, until a child is not a copy of this process any more.

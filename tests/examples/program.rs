@@ -1,7 +1,6 @@
 //! Finds, builds and runs the programs.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
@@ -10,7 +9,9 @@ use std::time::Duration;
 
 use afunix::UnixAddr;
 
-use crate::common::{self, LONG, TempDir, assert_success, finish, finish_within, spawn};
+use crate::common::{
+    self, LONG, TempDir, assert_success, finish, finish_within, spawn, spawn_to_end_with_us,
+};
 
 /// The folder that cargo puts the examples in, for the profile, target and features of this test.
 fn folder() -> &'static Path {
@@ -133,14 +134,7 @@ impl Running {
     /// Starts any program.
     pub fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // SAFETY: the closure makes one system call, without pointers, and nothing else.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                Ok(())
-            });
-        }
-        let mut child = spawn(&mut command).expect("an example that starts");
+        let mut child = spawn_to_end_with_us(&mut command).expect("an example that starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {

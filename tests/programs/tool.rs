@@ -1,7 +1,6 @@
 //! Finds and runs the programs.
 
 use std::io::{Read, Write};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use afunix::{Errno, UnixStream};
 
-use crate::common::{LONG, finish, run, skip, spawn};
+use crate::common::{LONG, finish, run, skip, spawn_to_end_with_us};
 
 /// Whether a program is there; if not, says so, and the test is left out.
 pub fn is_there(program: &str, version: &str) -> bool {
@@ -45,14 +44,8 @@ impl Running {
             receiver
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // SAFETY: the closure makes one system call, without pointers, and nothing else.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                Ok(())
-            });
-        }
-        let mut child = spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child =
+            spawn_to_end_with_us(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut stdin = child.stdin.take().expect("a pipe");
         // Not all programs read it.
         thread::spawn(move || drop(stdin.write_all(&input)));
