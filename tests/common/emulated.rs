@@ -39,6 +39,8 @@ pub const MOST: &str = "qemu-user receives no more than 1024 messages in one cal
 pub const BAD_LENGTH: &str = "qemu-user crashes over a control message that says that it is shorter than its header, and \
      drops one that says that it is longer than what there is";
 pub const FILTER: &str = "qemu-user installs no seccomp filter";
+pub const FORKS: &str =
+    "a fork of qemu-user's stands still at times, by a lock that another thread had";
 pub const THREAD: &str = "a process under qemu-user has a thread of the emulator's, too, and may leave no user namespace";
 pub const TRACE: &str = "of a process under qemu-user the emulator's own calls would be seen";
 pub const GROWS: &str = "a process under qemu-user grows by what is translated, too";

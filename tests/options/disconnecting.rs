@@ -2,7 +2,7 @@
 
 use afunix::{AsFd, Errno, UnixDatagram};
 
-use crate::common::{Watchdog, name, open_fds, passes_in_child};
+use crate::common::{Watchdog, close, name, open_fds, passes_in_child};
 
 /// Nothing is queued here.
 #[track_caller]
@@ -85,7 +85,7 @@ fn connect_to_another_drops_and_to_the_same_does_not() {
     // One that was closed and has the name anew is another; until then the old one is gone.
     two.connect(&own).unwrap();
     two.send(b"lost").unwrap();
-    drop(two);
+    close(two);
     let again = UnixDatagram::bind(&second).unwrap();
     client.connect(&second).unwrap();
     is_empty(&client);
